@@ -49,10 +49,10 @@ NEXT = {
 def texts_of(script: str) -> list[str]:
     """The text that a view begins with, line by line, and its examples."""
     source = Path(PAGE, script).read_text(encoding="utf8")
-    [start] = re.findall(r"^const START =(.*?);$", source, re.M | re.S)
-    [examples] = re.findall(r"^const EXAMPLES = \[(.*?)^\];", source, re.M | re.S)
-    first = "".join(re.findall(r'"(.*?)"', start)).split(r"\n")
-    return [*first, *re.findall(r'\["\w\w", "(.*)"\]', examples)]
+    lists = re.findall(r"^const (?:STARTS|EXAMPLES) = \[(.*?)\];$", source, re.M | re.S)
+    assert len(lists) == 2
+    pairs = re.findall(r'\[\s*"\w\w",((?:\s*"[^"]*"(?: \+)?)+),?\s*\]', "".join(lists))
+    return ["".join(re.findall(r'"([^"]*)"', text)) for text in pairs]
 
 
 def results(http: httpx.Client, path: str, texts: list[str]) -> list[dict[str, Any]]:

@@ -230,7 +230,7 @@ def test_a_state_of_a_service_that_began_anew_says_so(
         expect(button(section, "Save this point")).to_be_disabled()
         count = len(asked_for)
         written(section).press_sequentially(" and")
-        expect(section.locator("#kept-typed .curl code")).to_contain_text(f"{TEXT}s and")
+        expect(section.locator("#kept-typed .code code")).to_contain_text(f"{TEXT}s and")
         expect(told).to_contain_text("A state cannot be used")  # until the visitor asks for a new beginning
         assert len(asked_for) == count
         button(endings(section), "Try both").click()
@@ -268,7 +268,7 @@ def test_the_curl_commands_keep_a_state_and_continue_from_it(visit: Visit, model
     button(section, "Save this point").click()
     expect(endings(section).locator(".result")).to_have_count(2)
     type_on(section, " i'd")
-    command = section.locator(f"{part} .curl code").text_content() or ""
+    command = section.locator(f"{part} .code code").text_content() or ""
     assert command.count("$STATE") == command.count("STATE=$(") == (2 if model == LANGUAGE else 1)
     answer = json.loads(
         subprocess.run(["bash", "-c", command], capture_output=True, check=True, timeout=PATIENCE).stdout

@@ -17,6 +17,7 @@ def opened(visit: Visit) -> tuple[Locator, Locator]:
     section = job(visit, "Language model")
     text = section.get_by_label("Text to complete")
     text.fill(TEXT)
+    section.get_by_label("Temperature").fill("0")
     return section, text
 
 
@@ -26,6 +27,16 @@ def test_the_most_probable_tokens_are_those_of_the_api(visit: Visit) -> None:
     [result] = asked(visit, "/v1/complete", inputs=TEXT, max_tokens=1, next_tokens=10)
     expect(section.locator(".next .percent")).to_have_text([percent(token["probability"]) for token in result["next"]])
     expect(section.locator(".model")).to_have_text("lm-en/1")
+    visit.check()
+
+
+def test_a_bar_is_as_long_as_its_probability(visit: Visit) -> None:
+    section, _ = opened(visit)
+    button(section, "What comes next?").click()
+    first = section.locator(".next button").first
+    share = float((first.locator(".percent").inner_text()).rstrip("%")) / 100
+    widths = [part.evaluate("part => part.getBoundingClientRect().width") for part in (first.locator(".share"), first)]
+    assert abs(widths[0] / widths[1] - share) < 0.02
     visit.check()
 
 
@@ -57,13 +68,19 @@ def test_a_text_is_gone_on_with(visit: Visit) -> None:
 
 
 def test_the_temperature_is_said_and_sent(visit: Visit) -> None:
-    section, _ = opened(visit)
-    slider = section.get_by_label("Temperature")
+    visit.go("/")
+    section = job(visit, "Language model")
+    slider, share = section.get_by_label("Temperature"), section.get_by_label("Top-p")
+    expect(slider).to_have_attribute("aria-valuetext", "0.7")
+    expect(share).to_have_attribute("aria-valuetext", "0.90")
+    slider.fill("0")
     expect(slider).to_have_attribute("aria-valuetext", "0: greedy")
+    expect(share).to_be_disabled()
     slider.fill("0.8")
     expect(slider).to_have_attribute("aria-valuetext", "0.8")
     with visit.page.expect_request("**/v1/complete") as request:
         button(section, "Complete").click()
-    assert json.loads(request.value.post_data or "")["temperature"] == 0.8
+    sent = json.loads(request.value.post_data or "")
+    assert (sent["temperature"], sent["top_p"]) == (0.8, 0.9)
     expect(section.locator(".next button").first).to_be_visible()
     visit.check()

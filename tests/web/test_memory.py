@@ -285,3 +285,33 @@ def test_labels_below_a_heat_map_do_not_touch_its_scale(visit: Visit) -> None:
     section = analysed(visit, text="It begins like a masterpiece", model="sentiment-en-uni", memory=True)
     plot, scale = box(section, ".heatmap"), box(section, ".scale")
     assert scale["y"] - plot["y"] - plot["height"] >= 8
+
+
+def test_the_cell_shows_the_means_of_its_gates_while_one_walks_along(visit: Visit) -> None:
+    section = analysed(visit, model="sentiment-en-uni", memory=True)
+    diagram = section.locator(".cell-diagram")
+    expect(diagram).to_have_attribute("aria-label", re.compile("at the current token"))
+    section.get_by_role("toolbar").get_by_role("button").nth(2).click()
+    [result] = asked(visit, "/v1/sentiment", inputs=TEXT, model="sentiment-en-uni", explain=True, layer=0)
+    gates = result["explanation"]["activations"]["directions"][0]["gates"]
+    means = {name: sum(abs(value) for value in rows[2]) / len(rows[2]) for name, rows in gates.items()}
+    expect(diagram).to_have_attribute("aria-label", re.compile(f"at “{words(result['explanation'])[2]}”"))
+    for name, mean in means.items():
+        shown = f"{name} {mean:.2f}" if name == "candidate" else f"{name} gate {mean:.2f}"
+        expect(diagram).to_have_attribute("aria-label", re.compile(re.escape(shown)))
+    visit.check()
+
+
+def test_memories_side_by_side_share_the_word(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "RNN, GRU and LSTM on the same text")
+    section.get_by_label("Text").fill(TEXT)
+    section.get_by_role("switch", name="Show the memories").check()
+    button(section, "Compare").click()
+    expect(section.locator(".memories .model")).to_have_text(["sentiment-en", "sentiment-en-uni"])
+    expect(section.get_by_role("application")).to_have_count(2)
+    section.get_by_role("toolbar").get_by_role("button").nth(1).click()
+    [result] = asked(visit, "/v1/sentiment", inputs=TEXT, model="sentiment-en", explain=True)
+    for diagram in section.locator(".cell-diagram").all():
+        expect(diagram).to_have_attribute("aria-label", re.compile(f"at “{words(result['explanation'])[1]}”"))
+    visit.check()

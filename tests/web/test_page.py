@@ -222,7 +222,7 @@ def test_the_curl_command_is_copied(visit: Visit) -> None:
     visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     visit.go("/")
     section = job(visit, "Translate")
-    section.get_by_text("The same request with curl").click()
+    section.get_by_text("The same request as code").click()
     button(section, "Copy").click()
     expect(button(section, "Copied")).to_be_visible()
     command = visit.page.evaluate("navigator.clipboard.readText()")

@@ -2,16 +2,17 @@
 
 import { disclosure, element, table } from "./dom.js";
 import { ofTask, showDomain } from "./domain.js";
-import { takeFiles } from "./files.js";
+import { isImage, takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { modelChoice } from "./modelchoice.js";
-import { languagesOf } from "./models.js";
+import { languagesOf, modelsOf } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { drawLook } from "./plots/overlay.js";
 import { player } from "./plots/player.js";
 import { strip, wordOf } from "./plots/strip.js";
 import { pictureRequest, post, withAttention } from "./requests.js";
 import { drawScore, drawSentence } from "./results.js";
+import { shrunk } from "./shrink.js";
 import { percent, say, whenSpoken } from "./words.js";
 
 const EXAMPLE = { name: "example.webp", shipped: "assets/web/example.webp" };
@@ -22,18 +23,20 @@ export function captionJob() {
   const section = document.getElementById("caption");
   const preview = section.querySelector(".preview");
   let picture = EXAMPLE;
-  const model = modelChoice(document.getElementById("caption-model"), "captioning", "byDefault", () => job.showCurl());
-  const request = (attention = true) => pictureRequest("v1/caption", picture, { ...model(), ...(attention && { attention }) });
+  const model = modelChoice(document.getElementById("caption-model"), () => modelsOf("captioning"), { usual: "byDefault", changed: () => job.changed() });
+  const request = (attention = true) => pictureRequest("v1/caption", picture, { ...model.options(), ...(attention && { attention }) });
   const job = new Job("caption", {
     request,
     ask: (_, signal) => withAttention(request, (asked) => post(asked, signal)),
     draw: ({ results }) => results.map((result) => drawResult(result, preview)),
     summary: ({ results }) => results[0].text,
+    fields: { model: model.field },
   });
 
   function describe() {
-    preview.alt = say("preview", { name: picture.name });
-    section.querySelector(".name").textContent = picture.name;
+    const { name, from, to } = picture;
+    preview.alt = say("preview", { name });
+    section.querySelector(".name").textContent = from ? say("scaledDown", { name, from: from.join(" × "), to: to.join(" × ") }) : name;
   }
 
   function show(chosen) {
@@ -43,7 +46,7 @@ export function captionJob() {
     preview.hidden = false;
     describe();
     job.clear();
-    job.showCurl();
+    job.showCode();
   }
 
   function take(chosen) {
@@ -53,23 +56,26 @@ export function captionJob() {
 
   preview.addEventListener("error", () => (preview.hidden = true)); // not an image: the server reports it
   document.getElementById("caption-example").addEventListener("click", () => take(EXAMPLE));
-  const takeFile = (file) => take({ name: file.name, files: [file] });
-  takeFiles(section.querySelector(".zone"), document.getElementById("caption-file"), ([file]) => takeFile(file));
-  takePasted(section, takeFile);
+  const takeFile = async (chosen) => {
+    const { file, ...sizes } = await shrunk(chosen);
+    take({ name: chosen.name, files: [file], ...sizes });
+    section.scrollIntoView({ block: "nearest" });
+  };
+  takeFiles(section.querySelector(".zone"), document.getElementById("caption-file"), ([file]) => takeFile(file), (files) => files.length === 1 && isImage(files[0]) && files[0].type !== "image/gif");
+  takePasted(takeFile);
   whenSpoken(describe);
-  showDomain(job.form, ofTask("captioning"), () => model().model);
+  showDomain(job.form, ofTask("captioning"), () => model.field.get());
   show(EXAMPLE);
   return job;
 }
 
 /** Call `take(file)` for a pasted file. */
-function takePasted(section, take) {
+function takePasted(take) {
   document.addEventListener("paste", (event) => {
     const [file] = event.clipboardData?.files ?? [];
     if (!file || event.clipboardData.types.includes("text/plain")) return; // office programs paste a text as an image, too
     event.preventDefault();
     take(file);
-    section.scrollIntoView({ block: "nearest" });
   });
 }
 

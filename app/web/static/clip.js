@@ -1,11 +1,13 @@
 // A clip as a flip-book: its frames in order, backwards or shuffled, and the label after each.
 
 import { asFiles, framesOf, sampled } from "./clipfiles.js";
-import { choice, disclosure, element, said, table } from "./dom.js";
+import { disclosure, element, said, table } from "./dom.js";
 import { showDomain } from "./domain.js";
-import { takeFiles } from "./files.js";
+import { fieldOf } from "./fields.js";
+import { isImage, takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
+import { modelChoice } from "./modelchoice.js";
 import { modelsWhere, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { linePlot, lineSample } from "./plots/line.js";
@@ -14,6 +16,7 @@ import { strip } from "./plots/strip.js";
 import { pictureRequest, post } from "./requests.js";
 import { answeredBy, drawFacts, labelWords } from "./results.js";
 import { chooser, furnish } from "./section.js";
+import { shrunk } from "./shrink.js";
 import { percent, say, whenSpoken } from "./words.js";
 
 const EXAMPLE = { name: "example-clip.webp", shipped: "assets/web/example-clip.webp", frames: [] };
@@ -36,29 +39,29 @@ export function clipJob() {
   const reverse = said("button", "clipReverse", { type: "button", className: "button" });
   const shuffle = said("button", "clipShuffle", { type: "button", className: "button" });
   furnish("clip", [zone, models, element("label", { className: "check" }, memory, " ", said("span", "clipMemory"))], [reverse, shuffle]);
-  let model = "";
   let clip = EXAMPLE;
 
   const fits = ({ source, labels }) => source === "frames" && labels.length > 0;
   const served = () => modelsWhere(fits);
-  const chosen = () => served().find((one) => one.name === model);
+  const model = modelChoice(models, served, { changed: () => show(clip) });
   const request = () => {
-    const options = { ...(model && { model }), explain: true, ...(memory.checked && { layer: 0, units: UNITS }) };
+    const options = { ...model.options(), explain: true, ...(memory.checked && { layer: 0, units: UNITS }) };
     return { ...pictureRequest("v1/classify", clip, options, "frames"), shown: read() };
   };
   /** The frames that the model reads. */
-  const read = () => (clip.frames.length ? sampled(clip.frames, chosen()?.frames ?? clip.frames.length) : []);
+  const read = () => (clip.frames.length ? sampled(clip.frames, model.chosen()?.frames ?? clip.frames.length) : []);
   const job = new Job("clip", {
     request,
     ask: async (asked, signal) => ({ ...(await post(asked, signal)), shown: asked.shown }),
     draw: ({ results, shown }) => results.map((result) => drawResult(result, shown)),
     summary: ({ results: [{ label, score }] }) => `${labelWords(label)}, ${say("probability", { percent: percent(score) })}`,
+    fields: { memory: fieldOf(memory), model: model.field },
   });
 
   function show(taken) {
     clip = taken;
     job.clear();
-    job.showCurl();
+    job.changed();
     describe();
   }
 
@@ -86,32 +89,32 @@ export function clipJob() {
     job.run();
   }
 
-  function offerModels() {
-    const choices = served().map((one) => [one.name, one.name]);
-    if (!chosen()) model = choices[0]?.[0] ?? "";
-    const choose = (value) => {
-      model = value;
-      show(clip);
-    };
-    models.replaceChildren(choice(say("model"), choices, model, choose));
-    if (choices.length && clip === EXAMPLE) begin();
+  function offerFrames() {
+    if (served().length && clip === EXAMPLE) begin();
     describe();
   }
 
-  showDomain(job.form, fits, () => model);
+  showDomain(job.form, fits, () => model.field.get());
   useExample.addEventListener("click", () => take(EXAMPLE).then(() => job.run()));
-  takeFiles(zone, file, (files) => take({ name: files.map((one) => one.name).join(", "), files }).then(() => job.run()));
+  const takeFrames = async (chosen) => {
+    const files = chosen.length > 1 ? await Promise.all(chosen.map(async (one) => (await shrunk(one)).file)) : chosen; // one may be animated
+    await take({ name: chosen.map((one) => one.name).join(", "), files });
+    job.run();
+    zone.scrollIntoView({ block: "nearest" });
+  };
+  takeFiles(zone, file, takeFrames, (files) => files.every(isImage) && (files.length > 1 || files[0].type === "image/gif"));
   reverse.addEventListener("click", () => reorder(clip.order === "clipReversed" ? "" : "clipReversed", (frames) => frames.toReversed()));
   shuffle.addEventListener("click", () => reorder("clipShuffled", shuffled));
   memory.addEventListener("change", () => {
-    job.showCurl();
+    job.changed();
     if (job.answered) job.run();
   });
   whenModels(() => {
     job.setServed(served().length > 0);
-    offerModels();
+    offerFrames();
+    job.showCode();
   });
-  whenSpoken(offerModels);
+  whenSpoken(offerFrames);
   return job;
 }
 

@@ -2,53 +2,78 @@
 
 import { disclosure, element, table } from "./dom.js";
 import { ofTask, showDomain } from "./domain.js";
+import { fieldOf } from "./fields.js";
 import { Job } from "./job.js";
+import { drawMemory } from "./memory.js";
 import { modelsOf, whenModels } from "./models.js";
+import { explained } from "./parts.js";
 import { Cursor } from "./plots/cursor.js";
 import { linePlot, lineSample } from "./plots/line.js";
 import { piecesOf, strip, wordsOf } from "./plots/strip.js";
 import { post, textRequest } from "./requests.js";
-import { labelWords } from "./results.js";
-import { wireText } from "./textjob.js";
-import { percent, say, whenSpoken } from "./words.js";
+import { answeredBy, drawFacts, drawUnplotted, labelWords } from "./results.js";
+import { textOf, wireText } from "./textjob.js";
+import { drawVerdict } from "./verdict.js";
+import { languageNames, percent, say, whenSpoken } from "./words.js";
 
-const START =
-  "I hated every minute of it. We saw it one evening in a small cinema near the station, and afterwards we " +
-  "walked home through the rain and talked about the music, the weather and what a nice dinner we had.";
+const STARTS = [
+  [
+    "en",
+    "I hated every minute of it. We saw it one evening in a small cinema near the station, and afterwards we " +
+      "walked home through the rain and talked about the music, the weather and what a nice dinner we had.",
+  ],
+];
 const EXAMPLES = [
   ["en", "It begins like a masterpiece, and then nothing happens."],
   ["en", "At first I was bored and wanted to leave, but then it became one of the best films I have ever seen."],
   ["en", "An awful film. My brother says that it is wonderful, the best of the year, but he is wrong."],
 ];
+const UNITS = 64; // of the memory of a network
+const SCRIPTS = { en: /\p{Script=Latin}/gu, ko: /\p{Script=Hangul}/gu };
 
 /** Connect the section. */
 export function compareJob() {
   const textarea = document.getElementById("compare-text");
   const choices = document.getElementById("compare-models");
-  const chosen = () => [...choices.querySelectorAll("input:checked")].map((input) => input.value);
-  textarea.value = START;
-  const one = (model) => textRequest("v1/sentiment", textarea.value.trim(), { model, explain: true });
-  const request = () => ({ sources: [textarea.value.trim()], requests: chosen().map(one), curl: chosen().map((model) => one(model).curl).join("\n") });
-  const ask = async ({ requests }, signal) => {
-    const answers = await Promise.all(requests.map((each) => post(each, signal)));
-    return { results: answers.flatMap(({ results }) => results) };
+  const memory = document.getElementById("compare-memory");
+  const left = new Set(); // names of models that are not chosen
+  const chosen = () => comparable().map(({ name }) => name).filter((name) => !left.has(name));
+  textarea.value = textOf(STARTS);
+  const make = (model) => (texts, explain = true) => textRequest("v1/sentiment", texts[0], { model, ...(explain && { explain, ...(memory.checked && { layer: 0, units: UNITS }) }) });
+  const request = () => {
+    const text = textarea.value.trim();
+    return { sources: [text], names: chosen(), refused: unread(text), steps: chosen().flatMap((name) => make(name)([text]).steps) };
+  };
+  const ask = async ({ sources, names }, signal) => {
+    const answers = await Promise.all(names.map((name) => explained(make(name), sources, (asked) => post(asked, signal))));
+    return { results: answers.flat() };
   };
   const summary = ({ results }) => results.map(({ model, label, score }) => `${model}: ${labelWords(label)}, ${percent(score)}`).join(". ");
-  const job = new Job("compare", { request, ask, draw, summary });
+  const fields = { text: fieldOf(textarea), memory: fieldOf(memory), without: { get: () => [...left].join(" "), set: (names) => names.split(" ").forEach((name) => left.add(name)) } };
+  const job = new Job("compare", { request, ask, draw, summary, fields });
   const offerModels = () => {
-    const left = new Set([...choices.querySelectorAll("input:not(:checked)")].map((input) => input.value));
-    choices.replaceChildren(...comparable().map(({ name }) => checkbox(name, !left.has(name))));
-    for (const button of job.form.querySelectorAll("button")) job.allow(button, choices.hasChildNodes());
-    job.showCurl();
+    choices.replaceChildren(...comparable().map(({ name }) => checkbox(name, left)));
+    for (const button of job.form.querySelectorAll(".run button[type=submit], .examples button")) job.allow(button, choices.hasChildNodes());
+    job.showCode();
   };
   whenModels(() => {
     job.setServed(comparable().length > 0);
     offerModels();
   });
+  memory.addEventListener("change", () => job.answered && job.run());
   whenSpoken(offerModels);
   showDomain(job.form, ofTask("sentiment"), chosen);
-  wireText(job, textarea, EXAMPLES);
+  wireText(job, textarea, { starts: STARTS, examples: EXAMPLES, served: comparable });
   return job;
+}
+
+/** The problem of a text in the script of another language than that of the networks; null if they read it. */
+function unread(text) {
+  const [language] = comparable()[0]?.languages ?? [];
+  if (!SCRIPTS[language]) return null;
+  const letters = Object.entries(SCRIPTS).map(([code, script]) => [code, text.match(script)?.length ?? 0]);
+  const [most, count] = letters.sort(([, one], [, other]) => other - one)[0];
+  return count && most !== language ? { slug: "unknown-language", advice: "compareLanguage", values: { languages: languageNames([language]) } } : null;
 }
 
 /** The models of the language with the most models. */
@@ -58,13 +83,45 @@ function comparable() {
   return most.length > 1 ? most : [];
 }
 
-function checkbox(name, checked) {
-  return element("label", { className: "check" }, element("input", { type: "checkbox", value: name, checked }), element("span", { textContent: name }));
+/** A box that puts `name` into `left`, or removes it. */
+function checkbox(name, left) {
+  const box = element("input", { type: "checkbox", value: name, checked: !left.has(name) });
+  box.addEventListener("change", () => (box.checked ? left.delete(name) : left.add(name)));
+  return element("label", { className: "check" }, box, element("span", { textContent: name }));
 }
 
 function draw({ results, sources }) {
   if (!results.length) return [element("p", { className: "nothing", textContent: say("chooseModels") })];
   const [text] = sources;
+  const plotted = results.filter(({ explanation }) => explanation);
+  const others = results.filter(({ explanation }) => !explanation);
+  return [element("div", { className: "result" }, ...(plotted.length ? drawLines(plotted, text) : []), ...others.flatMap(drawOne))];
+}
+
+/** The memories side by side; `cursor` is that of `tokens`, and a network with other tokens follows it. */
+function drawMemories(results, text, tokens, cursor) {
+  const drawn = results.flatMap(({ model, explanation: { tokens: own, activations } }) => {
+    if (!activations) return [];
+    const shared = own.length === tokens.length ? cursor : following(cursor, tokens, own);
+    const words = wordsOf(piecesOf(text, own), own);
+    return [element("section", { ariaLabel: model }, element("span", { className: "model", textContent: model }), drawMemory(activations, words, shared))];
+  });
+  return drawn.length ? [element("div", { className: "memories" }, ...drawn)] : [];
+}
+
+/** A cursor over the tokens `own` that stands where `cursor`, over `tokens`, stands in the text. */
+function following(cursor, tokens, own) {
+  const follower = new Cursor(own.length);
+  cursor.watch((at) => follower.move(at === null ? null : own.findLastIndex(({ end }) => end <= tokens[at].end)));
+  return follower;
+}
+
+/** The answer of a network for which the text is too long to plot. */
+function drawOne(result) {
+  return [...drawVerdict(result), drawFacts({ textContent: say("probability", { percent: percent(result.score, 1) }) }, answeredBy(result)), drawUnplotted(result)];
+}
+
+function drawLines(results, text) {
   const { tokens } = results[0].explanation;
   const pieces = piecesOf(text, tokens);
   const words = wordsOf(pieces, tokens);
@@ -79,17 +136,14 @@ function draw({ results, sources }) {
   cursor.watch((at) => show(at, words[at]));
   const about = say("compareLines", { models: results.map(({ model }) => model).join(", ") });
   return [
-    element(
-      "div",
-      { className: "result" },
-      root,
-      linePlot({ about, labels: words, series: lines.map((values) => ({ values })), cursor, height: 230 }),
-      strip({ about: say("words"), pieces: pieces.map((piece, at) => ({ text: piece, name: `${words[at]}: ${describe(at)}` })), cursor }),
-      disclosure(say("asTable"), () => {
-        const rows = words.map((word, at) => [word, ...lines.map((line) => percent(line[at], 1))]);
-        return table(about, [say("token"), ...results.map(({ model }) => model)], rows);
-      }),
-    ),
+    root,
+    linePlot({ about, labels: words, series: lines.map((values) => ({ values })), cursor, height: 230 }),
+    strip({ about: say("words"), pieces: pieces.map((piece, at) => ({ text: piece, name: `${words[at]}: ${describe(at)}` })), cursor }),
+    disclosure(say("asTable"), () => {
+      const rows = words.map((word, at) => [word, ...lines.map((line) => percent(line[at], 1))]);
+      return table(about, [say("token"), ...results.map(({ model }) => model)], rows);
+    }),
+    ...drawMemories(results, text, tokens, cursor),
   ];
 }
 

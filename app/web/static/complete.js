@@ -2,14 +2,19 @@
 
 import { element } from "./dom.js";
 import { ofTask, showDomain } from "./domain.js";
+import { fieldOf } from "./fields.js";
 import { Job } from "./job.js";
 import { modelChoice } from "./modelchoice.js";
+import { modelsOf } from "./models.js";
 import { events, post, textRequest } from "./requests.js";
 import { answeredBy, drawFacts } from "./results.js";
 import { wireText } from "./textjob.js";
 import { number, percent, say, whenSpoken } from "./words.js";
 
-const START = "This film is one of the";
+const STARTS = [
+  ["en", "This film is one of the"],
+  ["ko", "이 영화는 정말"],
+];
 const EXAMPLES = [
   ["en", "The acting is"],
   ["en", "I went to see it because"],
@@ -23,16 +28,21 @@ export function completeJob() {
   const textarea = document.getElementById("complete-text");
   const length = document.getElementById("complete-length");
   const temperature = document.getElementById("complete-temperature");
+  const topP = document.getElementById("complete-top-p");
   const back = document.getElementById("complete-back");
   const before = []; // the texts before each addition, for undo
-  textarea.value = START;
+  textarea.value = STARTS[0][1];
 
-  const model = modelChoice(document.getElementById("complete-model"), "completion", "byScript", () => job.showCurl());
-  const next = () => textRequest("v1/complete", textarea.value, { ...model(), max_tokens: 1, next_tokens: NEXT });
-  const onward = () => {
-    const drawn = Number(temperature.value);
-    return textRequest("v1/complete", textarea.value, { ...model(), max_tokens: Number(length.value), stream: true, ...(drawn && { temperature: drawn }) });
-  };
+  const served = () => modelsOf("completion");
+  const model = modelChoice(document.getElementById("complete-model"), served, { usual: "byScript", changed: () => job.changed() });
+  const next = () => textRequest("v1/complete", textarea.value, { ...model.options(), max_tokens: 1, next_tokens: NEXT });
+  const onward = () => textRequest("v1/complete", textarea.value, { ...model.options(), max_tokens: Number(length.value), stream: true, ...drawing() });
+
+  /** The options of drawn tokens; at temperature 0 nothing is drawn. */
+  function drawing() {
+    const [warmth, share] = [Number(temperature.value), Number(topP.value)];
+    return warmth ? { temperature: warmth, ...(share < 1 && { top_p: share }) } : {};
+  }
 
   function offerBack() {
     job.allow(back, before.length > 0);
@@ -42,7 +52,7 @@ export function completeJob() {
     textarea.value = text;
     textarea.scrollTop = textarea.scrollHeight;
     offerBack();
-    job.showCurl();
+    job.changed();
   }
 
   function add(text) {
@@ -60,6 +70,7 @@ export function completeJob() {
     ask: goOn,
     empty: true, // an empty text starts a new one
     draw: ({ results }) => [drawNext(results[0], take)],
+    fields: { text: fieldOf(textarea), model: model.field, tokens: fieldOf(length), temperature: fieldOf(temperature), top_p: fieldOf(topP) },
     summary: ({ results }) => results[0].next.slice(0, 3).map(({ text, probability }) => `${text} ${percent(probability)}`).join(", "),
   });
   const askNext = () => job.run({ request: next(), ask: post });
@@ -80,26 +91,30 @@ export function completeJob() {
     offerBack();
   });
   document.getElementById("complete-next").addEventListener("click", askNext);
-  const sayTemperature = () => {
-    const drawn = Number(temperature.value);
-    const words = drawn ? number(drawn, { digits: 1 }) : say("likeliest");
-    document.getElementById("complete-drawn").textContent = words;
-    temperature.ariaValueText = words;
+  const sayDrawing = () => {
+    const warmth = Number(temperature.value);
+    sayValue(temperature, warmth ? number(warmth, { digits: 1 }) : say("likeliest"));
+    sayValue(topP, number(Number(topP.value)));
+    topP.disabled = !warmth;
   };
-  temperature.addEventListener("input", sayTemperature);
-  whenSpoken(sayTemperature);
-  showDomain(job.form, ofTask("completion"), () => model().model);
-  wireText(job, textarea, EXAMPLES, askNext);
+  for (const slider of [temperature, topP]) slider.addEventListener("input", sayDrawing);
+  whenSpoken(sayDrawing);
+  showDomain(job.form, ofTask("completion"), () => model.field.get());
+  wireText(job, textarea, { starts: STARTS, examples: EXAMPLES, served, run: askNext });
   return job;
+}
+
+function sayValue(slider, words) {
+  document.querySelector(`output[for=${slider.id}]`).textContent = words;
+  slider.ariaValueText = words;
 }
 
 /** The next tokens as bars; each is a button that appends its token. */
 function drawNext({ next, ...result }, take) {
-  const most = Math.max(...next.map(({ probability }) => probability));
   const bars = next.map(({ text, probability }) => {
     const special = SPECIAL.test(text);
     const bar = element("span", { className: "share" });
-    bar.style.width = `${(probability / most) * 100}%`;
+    bar.style.width = `${probability * 100}%`;
     const button = element(
       "button",
       { type: "button", disabled: special, ariaLabel: say("takeToken", { token: text, percent: percent(probability, 1) }) },

@@ -49,6 +49,25 @@ export function disclosure(summary, make) {
   return details;
 }
 
+/** Plots that are drawn when a reader opens them: `make()` returns their elements. */
+export function folded(summary, make) {
+  const details = element("details", { className: "numbers" }, element("summary", { textContent: summary }));
+  details.addEventListener("toggle", () => {
+    if (details.open && details.childElementCount === 1) details.append(element("div", { className: "unfolded" }, ...make()));
+  });
+  return details;
+}
+
+/** Show `nodes` in `place`: those that are there already stay untouched. */
+export function showNodes(place, nodes) {
+  nodes.forEach((node, at) => {
+    const there = place.childNodes[at];
+    if (!there) place.append(node);
+    else if (there !== node) there.replaceWith(node);
+  });
+  while (place.childNodes.length > nodes.length) place.lastChild.remove();
+}
+
 /** A labelled choice; `options` are pairs of value and text. */
 export function choice(label, options, chosen, onChoose) {
   const select = element("select", { ariaLabel: label }, ...options.map(([value, text]) => element("option", { value, textContent: text })));

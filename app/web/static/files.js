@@ -1,22 +1,52 @@
-// Files that are chosen in a dialog or dropped.
+// Files that are chosen in a dialog, or dropped anywhere on the page.
 
-/** Call `take(files)` for files chosen with the input `chooser` or dropped on `zone`. */
-export function takeFiles(zone, chooser, take) {
+const zones = []; // where files are dropped: { zone, take, everywhere, accepts }
+const MOST_TEXT = 1_000_000; // bytes of a text file
+
+/**
+ * Call `take(files)` for files chosen with the input `chooser` or dropped on `zone`; also for those dropped beside all
+ * zones, if `everywhere(files)`.
+ */
+export function takeFiles(zone, chooser, take, everywhere = () => false) {
   chooser.addEventListener("change", () => {
     const files = inOrder(chooser.files);
     chooser.value = ""; // so that the same file can be chosen again
     if (files.length) take(files);
   });
-  for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
-    // everywhere: a file dropped beside the zone must not replace the page
-    window.addEventListener(name, (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      const inside = zone.contains(event.target);
-      zone.classList.toggle("over", inside && name !== "drop" && name !== "dragleave");
-      if (name === "drop" && inside && event.dataTransfer.files.length) take(inOrder(event.dataTransfer.files));
-    });
-  }
+  zones.push({ zone, take, everywhere });
+}
+
+/** Call `take(text)` for a text file dropped on `textarea`. */
+export function takeTextFile(textarea, take) {
+  zones.push({ zone: textarea, take: async ([file]) => take((await file.slice(0, MOST_TEXT).text()).trim()), everywhere: () => false, accepts: isText });
+}
+
+/** Whether a file is an image. */
+export function isImage({ type }) {
+  return type.startsWith("image/");
+}
+
+function isText({ type, name }) {
+  return type.startsWith("text/") || /\.(txt|md|csv|tsv|json|log)$/i.test(name);
+}
+
+for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+  // everywhere: a file dropped beside a zone must not replace the page
+  window.addEventListener(name, (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    const inside = zones.find(({ zone }) => zone.contains(event.target));
+    const going = name === "drop" || (name === "dragleave" && !event.relatedTarget);
+    document.body.classList.toggle("dragging", !going);
+    for (const { zone } of zones) zone.classList.toggle("over", !going && zone === inside?.zone);
+    if (name === "drop") drop(inOrder(event.dataTransfer.files), inside);
+  });
+}
+
+function drop(files, inside) {
+  if (!files.length) return;
+  const fits = inside && (inside.accepts ?? (() => true))(files[0]);
+  (fits ? inside : zones.find(({ zone, everywhere }) => zone.checkVisibility() && everywhere(files)))?.take(files);
 }
 
 /** Files by name, with the numbers in names in their order: 2.png before 10.png. */

@@ -3,11 +3,12 @@
 import { decimalsOf, lastRows, readCsv, textOf, withNumber } from "./csv.js";
 import { choice, element, said } from "./dom.js";
 import { ofTask, showDomain } from "./domain.js";
+import { fieldOf } from "./fields.js";
 import { takeFiles } from "./files.js";
 import { forecastView } from "./forecastview.js";
 import { Job } from "./job.js";
 import { Latest } from "./latest.js";
-import { modelsOf, whenModels } from "./models.js";
+import { modelsKnown, modelsOf, whenModels } from "./models.js";
 import { problemTitle } from "./problems.js";
 import { csvRequest, post } from "./requests.js";
 import { chooser, furnish } from "./section.js";
@@ -45,14 +46,14 @@ export function forecastJob() {
     const { window, features = [], targets = [] } = model()?.series ?? {};
     const unit = window ?? UNIT;
     const names = [...new Set([...targets, ...features])];
-    const common = { ...(chosen && { model: chosen }), ...(ahead && { horizon: ahead }) };
+    const common = { ...(chosen && { model: chosen }), ...(ahead && { horizon: Number(ahead) }) };
     const make = (options) => csvRequest("v1/forecast", text.value, { ...common, ...options });
     const whole = make({ states: true });
     const rows = readCsv(text.value, names).labels.length;
     const cut = (states) => make({ windows: true, stride: 1, ...(states && { states }) });
     const windows = rows < unit ? null : window ? [cut(true), cut(false)] : [cut(false)];
-    const curl = [whole, ...(windows ? [windows[0]] : [])].map((one) => one.curl).join("\n");
-    return { sources: [text.value], advice: "writeNumbersFirst", whole, windows, unit, isWindowed: Boolean(window), names, features, curl, text: text.value, before, ahead };
+    const steps = [whole, ...(windows ? [windows[0]] : [])].flatMap((one) => one.steps);
+    return { sources: [text.value], advice: "writeNumbersFirst", whole, windows, unit, isWindowed: Boolean(window), names, features, steps, text: text.value, before, ahead };
   }
 
   const draw = (answer) => {
@@ -64,7 +65,8 @@ export function forecastJob() {
     return [view.root];
   };
   const summary = ({ results }) => results[0].targets.map((name, at) => `${name} ${results[0].values.map((row) => number(row[at])).join(", ")}`).join("; ");
-  const job = new Job("forecast", { request, ask, draw, summary });
+  const fields = { text: fieldOf(text), model: { get: () => chosen, set: (name) => (chosen = name) }, horizon: fieldOf(horizon) };
+  const job = new Job("forecast", { request, ask, draw, summary, fields });
   const latest = new Latest(askBoth, (sent, moved, problem) => {
     if (sent.of !== answered.of) return; // the form was sent meanwhile
     if (problem) return view.say([problemTitle(problem), problem.detail].filter(Boolean).join(": "));
@@ -87,7 +89,7 @@ export function forecastJob() {
     text.value = withNumber(text.value, series.columns[name].fields[at], series, value, digits);
     view.showSeries(readCsv(text.value, names));
     offerUndo();
-    job.showCurl();
+    job.changed();
     const before = answered.before ?? answered.results[0].values;
     latest.push({ ...request({ before, ahead }), of, original });
   }
@@ -105,7 +107,7 @@ export function forecastJob() {
     text.value = last;
     taken = name && { name, rows, shown };
     sayTaken();
-    job.showCurl();
+    job.changed();
   }
 
   function sayTaken() {
@@ -114,7 +116,7 @@ export function forecastJob() {
 
   function offerModels() {
     const served = modelsOf("forecasting");
-    chosen = model()?.name ?? served[0]?.name ?? "";
+    if (modelsKnown()) chosen = model()?.name ?? served[0]?.name ?? "";
     const choose = (name) => {
       chosen = name;
       begin();
@@ -131,7 +133,7 @@ export function forecastJob() {
     const { features, horizon: own, longest_horizon: most } = model().series;
     Object.assign(horizon, { placeholder: String(own), max: most ?? "" });
     useExample.hidden = !fits(example, features);
-    if (text.value !== begun || (begun === example && fits(begun, features))) return job.showCurl();
+    if (text.value !== begun || (begun === example && fits(begun, features))) return job.changed();
     put(useExample.hidden ? `${features.join(",")}\n` : example);
     begun = text.value;
   }
@@ -151,7 +153,7 @@ export function forecastJob() {
     job.run();
   });
   takeFiles(zone.parentElement, file, async ([first]) => {
-    put(await textOf(first, language), first.name);
+    put(await textOf(first, language()), first.name);
     job.run();
   });
   text.addEventListener("keydown", (event) => {

@@ -1,19 +1,17 @@
 // A task section of the page: its form, its request, and the answer or problem.
 
-import { element } from "./dom.js";
+import { codeView } from "./codeview.js";
+import { element, said, showNodes } from "./dom.js";
+import { keepFields, linkTo, saveFields } from "./fields.js";
 import { whenKey } from "./key.js";
-import { problemTitle } from "./problems.js";
+import { drawProblem } from "./problems.js";
 import { post, Problem } from "./requests.js";
 import { showSection } from "./section.js";
-import { duration, number, say, whenSpoken } from "./words.js";
+import { sayUnreached } from "./unreached.js";
+import { count, duration, number, say, whenSpoken } from "./words.js";
 
 const EMPTY = "empty-input"; // an empty input is not sent
-const unreached = new Set();
-
-/** Call `callback` whenever the server does not respond. */
-export function whenUnreached(callback) {
-  unreached.add(callback);
-}
+const PATIENCE = 0.3; // seconds before a request that runs can be stopped: most have ended
 
 export class Job {
   #section;
@@ -22,15 +20,18 @@ export class Job {
   #draw;
   #summary;
   #empty;
+  #showCode;
+  #stop = said("button", "stopRun", { type: "button", className: "button stop", hidden: true });
+  #parts = element("progress", { hidden: true });
   #state = { kind: "idle" };
   #running = null;
 
   /**
-   * `request()` reads the form; `ask(request, signal, progress)` sends the request, and may report partial answers;
-   * `draw(answer, done)` returns the elements that show an answer; `summary(answer)` is for screen readers; `empty`
-   * permits an empty text.
+   * `request()` reads the form; `ask(request, signal, progress)` sends the request, and may report partial answers as
+   * `progress(answer, { done, of })`; `draw(answer, done)` returns the elements that show an answer; `summary(answer)` is
+   * for screen readers; `empty` permits an empty text; `fields` are those that `keepFields` keeps.
    */
-  constructor(id, { request, ask = post, draw, summary, empty = false }) {
+  constructor(id, { request, ask = post, draw, summary, empty = false, fields }) {
     this.#section = document.getElementById(id);
     this.#request = request;
     this.#ask = ask;
@@ -38,15 +39,19 @@ export class Job {
     this.#summary = summary;
     this.#empty = empty;
     this.#find(".answer").append(document.getElementById("answer-template").content.cloneNode(true));
-    this.#addCurl();
+    this.#find(".clock").before(this.#stop);
+    this.#find(".run").after(this.#parts);
+    if (fields) keepFields(id, fields, () => this.changed());
+    this.#showCode = codeView(this.#find(".code"), fields ? () => linkTo(id) : null);
+    this.#stop.addEventListener("click", () => this.#interrupt());
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.run();
     });
-    this.form.addEventListener("input", () => this.showCurl());
+    for (const name of ["input", "change"]) this.form.addEventListener(name, () => this.changed());
     whenSpoken(() => this.#redraw());
-    whenKey(() => this.showCurl());
-    this.showCurl();
+    whenKey(() => this.showCode());
+    this.showCode();
   }
 
   get form() {
@@ -61,14 +66,15 @@ export class Job {
   /** Send the request and show the answer. An earlier pending request is aborted. */
   async run({ request = this.#request(), ask = this.#ask } = {}) {
     this.#running?.abort();
-    if (!this.#empty && request.sources?.some((text) => !text.trim())) return this.#become({ kind: "failed", problem: { slug: EMPTY, advice: request.advice ?? "writeFirst" } });
+    const refused = this.#refusal(request);
+    if (refused) return this.#become({ kind: "failed", problem: refused });
     const running = (this.#running = new AbortController());
     const focused = document.activeElement;
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
     this.#become({ kind: "running", seconds: 0 });
-    const clock = setInterval(() => this.#tick(seconds()), 100);
-    const progress = (answer) => running.signal.aborted || this.#become({ kind: "running", answer, seconds: seconds() });
+    const clock = setInterval(() => running.signal.aborted || this.#tick(seconds()), 100);
+    const progress = (answer, parts) => running.signal.aborted || this.#become({ kind: "running", answer, parts, seconds: seconds() });
     let state;
     try {
       const answer = await ask(request, running.signal, progress);
@@ -76,7 +82,7 @@ export class Job {
     } catch (problem) {
       if (running.signal.aborted) return;
       if (!(problem instanceof Problem)) console.error(problem); // a bug of the page
-      state = { kind: "failed", problem };
+      state = { kind: "failed", problem, answer: this.#state.answer };
     } finally {
       clearInterval(clock);
     }
@@ -84,7 +90,7 @@ export class Job {
     this.#running = null;
     this.#become({ ...state, seconds: seconds() });
     if (document.activeElement === document.body) focused?.focus({ preventScroll: true });
-    if ([0, 503].includes(state.problem?.status)) for (const callback of unreached) callback();
+    if ([0, 503].includes(state.problem?.status)) sayUnreached();
   }
 
   /** Remove the last answer when the input has changed. */
@@ -94,9 +100,16 @@ export class Job {
     this.#become({ kind: "idle" });
   }
 
-  /** Show the curl command of the current form. */
-  showCurl() {
-    this.#find(".curl code").textContent = this.#request().curl;
+  /** The form has changed: show its code, and keep it for a reload. */
+  changed() {
+    saveFields(this.#section.id);
+    this.showCode();
+  }
+
+  /** Show the code of the current form. */
+  showCode() {
+    const request = this.#request();
+    this.#showCode(request.steps ?? []);
   }
 
   /** Keep an answer that is shown already, to draw it again when the language changes. */
@@ -115,6 +128,20 @@ export class Job {
     showSection(this.#section.id, served);
   }
 
+  /** The problem of a request that is not sent; null if there is none. */
+  #refusal({ sources, advice = "writeFirst", refused = null }) {
+    if (!this.#empty && sources?.some((text) => !text.trim())) return { slug: EMPTY, advice };
+    return refused;
+  }
+
+  /** Stop the request, and keep what it has answered. */
+  #interrupt() {
+    this.#running?.abort();
+    this.#running = null;
+    this.#become({ ...this.#state, kind: "stopped" });
+    this.#find("[type=submit]").focus({ preventScroll: true });
+  }
+
   #become(state) {
     this.#state = state;
     this.#redraw();
@@ -126,14 +153,17 @@ export class Job {
     for (const control of this.#section.querySelectorAll("form button, form input[type=file]")) {
       control.disabled = running || "off" in control.dataset; // off: disabled for another reason than a running request
     }
+    this.#stop.disabled = !running;
+    if (!running) this.#stop.hidden = true;
     this.#section.setAttribute("aria-busy", String(running));
     this.#section.classList.toggle("streaming", Boolean(running && answer));
     this.#find(".error").replaceChildren(...(problem ? [drawProblem(problem)] : []));
-    if (answer) this.#find(".results").replaceChildren(...this.#draw(answer, !running));
+    if (answer) showNodes(this.#find(".results"), this.#draw(answer, !running));
     else if (!running) this.#find(".results").replaceChildren(...(problem ? [] : [this.#drawNothing()]));
-    const ended = problem ? "failed" : this.answered && "answered";
+    const ended = kind === "running" || kind === "idle" ? "" : kind;
     this.#find(".clock").textContent = ended && seconds !== undefined ? say(ended, { time: duration(seconds) }) : "";
     this.#find(".spoken").textContent = this.answered ? this.#summary(answer) : "";
+    this.#parts.hidden = true;
     if (running) this.#tick(seconds);
   }
 
@@ -142,47 +172,16 @@ export class Job {
   }
 
   #tick(seconds) {
-    this.#find(".clock").textContent = `${say("running")} ${number(seconds, { digits: 1 })} s`;
-  }
-
-  #addCurl() {
-    const shown = document.getElementById("curl-template").content.cloneNode(true);
-    const copy = shown.querySelector("button");
-    const code = shown.querySelector("code");
-    shown.querySelector("pre").dataset.sayLabel = "curl";
-    copy.addEventListener("click", async () => {
-      await copyText(code);
-      copy.textContent = say("copied");
-      setTimeout(() => (copy.textContent = say("copy")), 1500);
-    });
-    this.#find(".curl").append(shown);
+    const { parts } = this.#state;
+    const time = `${say("running")} ${number(seconds, { digits: 1 })} s`;
+    this.#state.seconds = seconds;
+    this.#stop.hidden &&= seconds < PATIENCE;
+    this.#find(".clock").textContent = parts ? `${time} · ${say("partsDone", { done: count(parts.done), of: count(parts.of) })}` : time;
+    this.#parts.hidden = !parts;
+    if (parts) Object.assign(this.#parts, { value: parts.done, max: parts.of, ariaLabel: say("partsDone", parts) });
   }
 
   #find(selector) {
     return this.#section.querySelector(selector);
-  }
-}
-
-/** A problem of the page or of the service; details of the service are in English. */
-function drawProblem(problem) {
-  const { status, detail, advice } = problem;
-  const hint = status === 0 ? "unreachableDetail" : advice;
-  return element(
-    "div",
-    { className: "problem" },
-    element("strong", { textContent: problemTitle(problem) }),
-    ...(hint ? [element("p", { textContent: say(hint) })] : []),
-    ...(detail ? [element("p", { className: "detail", lang: "en", textContent: detail })] : []),
-    ...(status ? [element("p", { className: "facts", textContent: `HTTP ${status}` })] : []),
-  );
-}
-
-async function copyText(code) {
-  try {
-    await navigator.clipboard.writeText(code.textContent);
-  } catch {
-    // without https the clipboard API is missing on other hosts; the older way copies a selection
-    getSelection().selectAllChildren(code);
-    document.execCommand("copy");
   }
 }

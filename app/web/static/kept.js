@@ -3,10 +3,11 @@
 import { choice, element, said } from "./dom.js";
 import { showDomain } from "./domain.js";
 import { Job } from "./job.js";
+import { fieldOf } from "./fields.js";
 import { endingsJob } from "./keptendings.js";
 import { drawKept, endOf } from "./keptfacts.js";
 import { kindOf, modelsKept } from "./keptkinds.js";
-import { isStale, read, readCurl } from "./keptrequests.js";
+import { isStale, read, readSteps } from "./keptrequests.js";
 import { Latest } from "./latest.js";
 import { whenModels } from "./models.js";
 import { Readings } from "./readings.js";
@@ -35,15 +36,16 @@ export function keptJob() {
   let model = null;
   let shown = null; // the reading that the answer shows
   let isLost = false; // whether a state was refused: the text is read anew when the visitor says so
+  let wanted = ""; // the name of a model, before the models are known
   let begun = ""; // the text that the page began with: another one is the visitor's
 
   function request() {
-    if (!model) return { sources: [""], curl: "" };
+    if (!model) return { sources: [""], steps: [] };
     const kind = kindOf(model);
     const text = kind.whole(textarea.value);
     const before = readings.before(text);
     const isNothing = !text.trim() || kind.isNothing(kind.inputs(text, "", model));
-    return { sources: [isNothing ? "" : text], advice: kind.advice, text, before, kind, model, curl: isNothing ? "" : readCurl(kind, model, text, before) };
+    return { sources: [isNothing ? "" : text], advice: kind.advice, text, before, kind, model, steps: isNothing ? [] : readSteps(kind, model, text, before) };
   }
 
   async function ask({ text, before, kind, model }, signal) {
@@ -80,7 +82,8 @@ export function keptJob() {
     if (done) offer(answer);
     return [drawReading(answer)];
   };
-  const job = new Job("kept-typed", { request, ask, draw, summary: ({ result, kind }) => kind.summary(result) });
+  const fields = { text: fieldOf(textarea), model: { get: () => model?.name ?? wanted, set: (name) => (wanted = name) } };
+  const job = new Job("kept-typed", { request, ask, draw, summary: ({ result, kind }) => kind.summary(result), fields });
   const latest = new Latest(follow, () => {});
   const redraw = showDomain(job.form, () => true, () => model?.name);
   const endings = endingsJob(place, {
@@ -102,7 +105,7 @@ export function keptJob() {
     hint.textContent = model ? say(`keptAgain_${kindOf(model).unit}`) : "";
     redraw();
     if (model && textarea.value === begun) textarea.value = begun = startOf(model);
-    if (model?.name === before?.name && model?.version === before?.version) return job.showCurl();
+    if (model?.name === before?.name && model?.version === before?.version) return job.changed();
     readings.forget();
     clear();
   }
@@ -111,7 +114,7 @@ export function keptJob() {
     isLost = false;
     job.clear();
     offer(null);
-    job.showCurl();
+    job.changed();
   }
 
   textarea.addEventListener("input", () => latest.push({}));
@@ -120,10 +123,11 @@ export function keptJob() {
   });
   save.addEventListener("click", () => endings.from({ ...shown, model }));
   whenModels(() => {
-    choose(model?.name);
+    choose(model?.name ?? wanted);
     showSection("kept", model !== null);
   });
-  whenSpoken(() => choose(model?.name));
+  whenSpoken(() => choose(model?.name ?? wanted));
+  return job;
 }
 
 function nameOf({ name, task }) {

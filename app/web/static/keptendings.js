@@ -4,7 +4,7 @@ import { element, said } from "./dom.js";
 import { Job } from "./job.js";
 import { drawKept, endOf } from "./keptfacts.js";
 import { kindOf } from "./keptkinds.js";
-import { endingsCurl, isStale, readEndings } from "./keptrequests.js";
+import { endingSteps, isStale, readEndings } from "./keptrequests.js";
 import { Latest } from "./latest.js";
 import { answeredBy } from "./results.js";
 import { jobParts } from "./section.js";
@@ -28,7 +28,7 @@ export function endingsJob(place, { back, stale }) {
   let begun = [];
 
   const endings = () => areas.map((area) => area.value);
-  const request = () => ({ endings: endings(), point, curl: point ? endingsCurl(kindOf(point.model), point.model, point, endings()) : "" });
+  const request = () => ({ endings: endings(), point, steps: point ? endingSteps(kindOf(point.model), point.model, point, endings()) : [] });
 
   async function ask({ endings, point }, signal) {
     try {
@@ -59,7 +59,7 @@ export function endingsJob(place, { back, stale }) {
         begun = startsOf(point);
         areas.forEach((area, at) => (area.value = begun[at]));
       }
-      job.showCurl();
+      job.showCode();
       job.run();
     },
   };

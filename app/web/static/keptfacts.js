@@ -1,7 +1,7 @@
 // What a state has read, as a reader sees it: how much, the size of the state, and the end of its text.
 
 import { drawFacts } from "./results.js";
-import { language, say } from "./words.js";
+import { count, say } from "./words.js";
 
 const SHOWN = 160; // characters
 
@@ -12,7 +12,6 @@ export function endOf(text) {
 
 /** The facts of an answer: `now` steps were read, and the state had read `kept`; without `state` it returned none. */
 export function drawKept({ unit }, { now, kept, state }, ...facts) {
-  const count = (number) => new Intl.NumberFormat(language).format(number);
   const size = state ? [{ textContent: say("keptSize", { bytes: count(bytesOf(state)) }), className: "size" }] : [];
   return drawFacts(
     { textContent: say(`keptNow_${unit}`, { count: count(now) }), className: "now" },

@@ -1,8 +1,8 @@
-// Requests that continue from a kept state, and their curl commands, which keep it in a variable of the shell.
+// Requests that continue from a kept state, and the steps of their code, which keep it in a variable.
 
+import { STATE } from "./code/parts.js";
 import { post, textRequest } from "./requests.js";
 
-const VARIABLE = "$STATE";
 const STALE = new Set(["invalid-state", "state-mismatch"]); // the service began anew, or has another secret or other weights
 
 /** Whether a problem says that a state can no longer be used. */
@@ -32,18 +32,17 @@ export async function readEndings(kind, model, point, endings, signal) {
   return { results, now: kind.count(inputs, usage), kept: usage.kept_steps / endings.length };
 }
 
-/** The commands that answer as `read` does. */
-export function readCurl(kind, model, text, before) {
+/** The steps that answer as `read` does. */
+export function readSteps(kind, model, text, before) {
   const known = before?.text === text ? null : before;
-  const last = reading(kind, model, inputsOf(kind, model, text, known), known && VARIABLE);
-  const answer = kind.after ? [keeping(last), inShell(answering(kind, VARIABLE))] : [inShell(last)];
-  return [...keptCurl(kind, model, known), ...answer].join("\n");
+  const last = reading(kind, model, inputsOf(kind, model, text, known), known && STATE);
+  return [...kept(kind, model, known), ...(kind.after ? [...keeping(last), ...answering(kind, STATE).steps] : last.steps)];
 }
 
-/** The commands that answer as `readEndings` does. */
-export function endingsCurl(kind, model, point, endings) {
+/** The steps that answer as `readEndings` does. */
+export function endingSteps(kind, model, point, endings) {
   const inputs = endings.map((one) => endingInputs(kind, model, point, one));
-  return [...keptCurl(kind, model, point), inShell(ending(kind, inputs, VARIABLE))].join("\n");
+  return [...kept(kind, model, point), ...ending(kind, inputs, STATE).steps];
 }
 
 function inputsOf(kind, model, text, before) {
@@ -66,15 +65,11 @@ function ending(kind, inputs, state) {
   return textRequest(kind.ending.path, inputs, { state, ...kind.ending.options });
 }
 
-/** The command that keeps the state of a reading, if there is one. */
-function keptCurl(kind, model, known) {
-  return known ? [keeping(reading(kind, model, inputsOf(kind, model, known.text, null)))] : [];
+/** The step that keeps the state of a reading, if there is one. */
+function kept(kind, model, known) {
+  return known ? keeping(reading(kind, model, inputsOf(kind, model, known.text, null))) : [];
 }
 
-function keeping(request) {
-  return `STATE=$(${inShell(request)} |\n  sed -n 's/.*"state":"\\([^"]*\\)".*/\\1/p')`;
-}
-
-function inShell({ curl }) {
-  return curl.replace(`"state": "${VARIABLE}"`, `"state": "'"${VARIABLE}"'"`);
+function keeping({ steps }) {
+  return steps.map((step) => ({ ...step, keeps: true }));
 }

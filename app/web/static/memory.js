@@ -1,27 +1,37 @@
-// The activations of a recurrent layer at each token: hidden state, cell and gates as a heat map over time.
+// The activations of a recurrent layer at each token: the cell whose gates fill, and hidden state, cell and gates as a heat map.
 
 import { choice, disclosure, element, table } from "./dom.js";
+import { cellDiagram } from "./plots/cell.js";
 import { heatmap } from "./plots/heatmap.js";
+import { player } from "./plots/player.js";
 import { drawScale, reachOf } from "./plots/scale.js";
 import { number, percent, say } from "./words.js";
 
 const GATES = new Set(["input", "forget", "output", "reset", "update"]); // from 0 to 1, after a sigmoid
-const chosen = { part: "hidden", order: "last" }; // kept from one answer to the next
+const FEW_UNITS = 20; // units that are shown at first: so few that each is a row to be seen
+const STEP_MILLISECONDS = 500;
+const chosen = { part: "hidden", order: "last", units: FEW_UNITS }; // kept from one answer to the next
 
 /** The view of `activations` for a text whose tokens are `words`; `cursor` is shared with the text. */
 export function drawMemory({ network, directions }, words, cursor) {
-  const place = element("div");
+  const [place, diagram] = [element("div"), element("figure", { className: "cell" })];
   const show = (changes) => {
     Object.assign(chosen, changes);
     const parts = partsOf(direction());
     const part = parts[chosen.part] ? chosen.part : "hidden";
     place.replaceChildren(...drawPart(part, parts[part], direction().units, words, cursor));
+    drawCell(diagram, parts, words, cursor);
   };
   const state = { direction: directions[0].direction };
-  const direction = () => directions.find((one) => one.direction === state.direction);
+  const direction = () => fewer(directions.find((one) => one.direction === state.direction));
   const parts = Object.keys(partsOf(directions[0]));
   const choices = [choice(say("part"), parts.map((part) => [part, say(`part_${part}`)]), parts.includes(chosen.part) ? chosen.part : "hidden", (part) => show({ part }))];
   choices.push(choice(say("order"), [["last", say("orderLast")], ["number", say("orderNumber")]], chosen.order, (order) => show({ order })));
+  const most = directions[0].units.length;
+  if (most > FEW_UNITS) {
+    const counts = [FEW_UNITS, most].map((units) => [units, say("unitsMost", { units })]);
+    choices.push(choice(say("unitCount"), counts, Math.min(chosen.units, most), (units) => show({ units: Number(units) })));
+  }
   if (directions.length > 1) {
     const names = directions.map((one) => [one.direction, say(`direction_${one.direction}`)]);
     choices.push(choice(say("direction"), names, state.direction, (value) => show(void (state.direction = value))));
@@ -31,9 +41,26 @@ export function drawMemory({ network, directions }, words, cursor) {
     "div",
     { className: "memory" },
     element("h4", { textContent: say("memoryTitle", { network }) }),
-    element("div", { className: "choices" }, ...choices),
+    element("p", { className: "hint", textContent: say("aboutUnits") }),
+    diagram,
+    element("div", { className: "choices" }, player(cursor, place, STEP_MILLISECONDS), ...choices),
     place,
   );
+}
+
+/** The units that change most: the service sends them in this order. */
+function fewer({ units, hidden, cell, gates, ...others }) {
+  const cut = (rows) => rows.map((row) => row.slice(0, chosen.units));
+  const cutGates = Object.fromEntries(Object.entries(gates).map(([name, rows]) => [name, cut(rows)]));
+  return { ...others, units: units.slice(0, chosen.units), hidden: cut(hidden), ...(cell && { cell: cut(cell) }), gates: cutGates };
+}
+
+/** Draw the cell in `place`, at the current token. */
+function drawCell(place, parts, words, cursor) {
+  const { root, show } = cellDiagram(parts, words);
+  place.replaceChildren(root);
+  cursor.watch((at) => root.isConnected && show(at));
+  show(cursor.at);
 }
 
 function partsOf({ hidden, cell, gates }) {

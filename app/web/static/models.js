@@ -1,11 +1,12 @@
 // Whether the service is ready, and the models that it serves.
 
 import { element } from "./dom.js";
-import { whenUnreached } from "./job.js";
+import { whenUnreached } from "./unreached.js";
 import { enterKey, keyRefused, whenKey } from "./key.js";
 import { problemTitle, wantsKey } from "./problems.js";
 import { get, getOpen } from "./requests.js";
-import { language, number, say, whenSpoken } from "./words.js";
+import { count, language, number, say, whenSpoken } from "./words.js";
+import described from "./words/ko-models.js";
 
 const POLL_MILLISECONDS = 1000;
 const watchers = [];
@@ -15,6 +16,11 @@ let known = false;
 /** Call `watcher()` when the models are known. */
 export function whenModels(watcher) {
   watchers.push(watcher);
+}
+
+/** Whether the models are known. */
+export function modelsKnown() {
+  return known;
 }
 
 /** The models of a task, by name, each in its default version. */
@@ -105,13 +111,13 @@ function showModels() {
 }
 
 function drawModel(model) {
-  const count = new Intl.NumberFormat(language, { notation: "compact", maximumSignificantDigits: 2 });
+  const compact = new Intl.NumberFormat(language(), { notation: "compact", maximumSignificantDigits: 2 });
   const size = `${number(model.bytes / 1e6, { digits: 1 })} MB`;
   const quality = model.quality.map(({ measure, value, data }) =>
     element(
       "li",
       {},
-      element("strong", { textContent: `${measure} ${number(value, { digits: Math.abs(value) <= 1 ? 3 : 1 })}` }),
+      element("strong", { textContent: `${measure} ${measured(value)}` }),
       element("span", { textContent: data, lang: "en" }),
     ),
   );
@@ -119,17 +125,29 @@ function drawModel(model) {
     "article",
     { className: "card" },
     element("h3", {}, `${model.name}/${model.version}`, ...(model.default ? [element("span", { className: "tag", textContent: say("byDefault") })] : [])),
-    element("p", { textContent: model.description, lang: "en" }),
+    describe(model),
     element(
       "details",
       {},
       element("summary", { textContent: say("figures") }),
       element("p", { className: "task", textContent: [model.task, model.languages.join(" → ")].filter(Boolean).join(" · ") }),
       element("p", { textContent: model.architecture, lang: "en" }),
-      element("p", { className: "facts", textContent: say("parameters", { count: count.format(model.parameters), size }) }),
+      element("p", { className: "facts", textContent: say("parameters", { count: compact.format(model.parameters), size }) }),
       quality.length ? element("ul", { className: "quality" }, ...quality) : element("p", { className: "facts", textContent: say("noQuality") }),
     ),
   );
+}
+
+/** What a model does, in the language of the page if it has words for it. */
+function describe({ description }) {
+  const korean = language() === "ko" ? described[description] : undefined;
+  return element("p", korean ? { textContent: korean } : { textContent: description, lang: "en" });
+}
+
+/** A measured quality: a count as a whole number, a share with three digits. */
+function measured(value) {
+  if (Math.abs(value) <= 1) return number(value, { digits: 3 });
+  return Number.isInteger(value) ? count(value) : number(value, { digits: 1 });
 }
 
 function drawBroken({ model, reason }) {

@@ -1,6 +1,8 @@
-// Titles of problems, in the language of the page.
+// Problems in the language of the page: their titles, what helps, and what the service says in English.
 
-import { canSay, say } from "./words.js";
+import { element } from "./dom.js";
+import { canSay, count, language, say } from "./words.js";
+import korean from "./words/ko-help.js";
 
 /** The title of a problem: the page's own by its type, else the service's. */
 export function problemTitle({ status, slug, title }) {
@@ -11,4 +13,35 @@ export function problemTitle({ status, slug, title }) {
 /** Whether a request was refused because of its key. */
 export function wantsKey({ status }) {
   return status === 401 || status === 403;
+}
+
+/** A problem of the page or of the service. */
+export function drawProblem(problem) {
+  const { status, detail, line } = problem;
+  const help = helpWith(problem);
+  return element(
+    "div",
+    { className: "problem" },
+    element("strong", { textContent: problemTitle(problem) }),
+    ...(line ? [element("p", { textContent: say("atLine", { line }) })] : []),
+    ...(help ? [element("p", { textContent: help })] : []),
+    ...(detail ? [drawDetail(detail)] : []),
+    ...(status ? [element("p", { className: "facts", textContent: `HTTP ${status}` })] : []),
+  );
+}
+
+/** What the service says, which is English; folded where the page has said it in its own language. */
+function drawDetail(detail) {
+  const said = element("p", { className: "detail", lang: "en", textContent: detail });
+  return language() === "en" ? said : element("details", {}, element("summary", { textContent: say("inEnglish") }), said);
+}
+
+/** What helps against a problem. */
+function helpWith({ status, slug, advice, values, limit }) {
+  if (status === 0) return say("unreachableDetail");
+  if (advice) return say(advice, values);
+  if (language() === "en") return "";
+  const help = korean[slug] ?? "";
+  if (typeof help === "string") return help;
+  return limit === undefined ? help.without : help.with.replace("{limit}", count(limit));
 }

@@ -1,65 +1,47 @@
-// Requests to this server, their curl commands, and their answers or problems.
+// Requests to this server, with the steps of their code, and their answers or problems.
 
-import { fetchWithKey, keyWanted } from "./key.js";
-
-const KEY_HEADER = '-H "Authorization: Bearer $UNROLL_API_KEY"'; // for curl; the key itself is never shown
+import { bodyOf } from "./code/curl.js";
+import { withOptions } from "./code/parts.js";
+import { fetchWithKey } from "./key.js";
 
 /** A failed request: slug, title and detail of application/problem+json. */
 export class Problem extends Error {
-  constructor(status, { type = "", title = `HTTP ${status}`, detail = "", options = [] } = {}) {
+  constructor(status, { type = "", title = `HTTP ${status}`, detail = "", options = [], input, limit } = {}) {
     super(title);
     this.status = status; // 0: the server did not respond
     this.slug = type.split("/").at(-1); // docs/api/errors.md lists them
     this.title = title;
     this.detail = detail;
     this.options = options; // of contradictory-options
+    this.input = input; // the place of the refused input
+    this.limit = limit;
   }
 }
 
 /** A POST of `inputs`, one text or a list of texts, and `options` as JSON. */
 export function textRequest(path, inputs, options = {}) {
-  const members = Object.entries({ inputs, ...options }).map(([name, value]) => `"${name}": ${JSON.stringify(value)}`);
-  const body = `{${members.join(", ")}}`;
-  const command = options.stream ? "curl -sN" : "curl -s";
-  const curl = [`${command} ${quoted(address(path))}`, ...keyHeader(), "-H 'Content-Type: application/json'", `-d ${quoted(body)}`];
-  return {
-    path,
-    headers: { "Content-Type": "application/json" },
-    content: () => body,
-    curl: curl.join(" \\\n  "),
-    sources: [inputs].flat(),
-  };
+  const body = bodyOf(inputs, options);
+  const headers = { "Content-Type": "application/json" };
+  return { path, headers, content: () => body, sources: [inputs].flat(), steps: [{ path, options, body: { inputs }, stream: options.stream }] };
 }
 
 /** A POST of `text`, a CSV, with `options` in the query string. */
 export function csvRequest(path, text, options = {}) {
-  const asked = `${path}?${new URLSearchParams(options)}`;
-  const curl = [`curl -s ${quoted(address(asked))}`, ...keyHeader(), "-H 'Content-Type: text/csv'", `--data-binary ${quoted(text)}`];
-  return { path: asked, headers: { "Content-Type": "text/csv" }, content: () => text, curl: curl.join(" \\\n  ") };
+  const headers = { "Content-Type": "text/csv" };
+  return { path: withOptions(path, options), headers, content: () => text, steps: [{ path, options, body: { csv: text } }] };
 }
 
 /** A POST of images: a file of this server as a raw body, any other `files` in the `field` of a form. */
 export function pictureRequest(path, { files, shipped }, options = {}, field = "images") {
   if (shipped) {
-    const asked = `${path}?${new URLSearchParams(options)}`;
-    const headers = { "Content-Type": "image/webp" };
-    const curl = [
-      `curl -s ${quoted(address(shipped))} |`,
-      ["  curl -s", quoted(address(asked)), ...keyHeader(), "-H 'Content-Type: image/webp' --data-binary @-"].join(" "),
-    ];
-    return { path: asked, headers, content: async () => (await fetch(shipped)).blob(), curl: curl.join("\n") };
+    const type = "image/webp";
+    const steps = [{ path, options, body: { shipped, type, field } }];
+    return { path: withOptions(path, options), headers: { "Content-Type": type }, content: async () => (await fetch(shipped)).blob(), steps };
   }
   const form = new FormData();
   for (const file of files) form.append(field, file);
   for (const [name, value] of Object.entries(options)) form.append(name, value);
-  const fields = [...files.map((file) => `${field}=@${fileName(file)}`), ...Object.entries(options).map((pair) => pair.join("="))];
-  const curl = [`curl -s ${quoted(address(path))}`, ...keyHeader(), ...fields.map((one) => `-F ${quoted(one)}`)];
-  return { path, headers: {}, content: () => form, curl: curl.join(" \\\n  ") };
-}
-
-/** The name of a file for curl, which interprets ; and , in it unless it is in double quotes. */
-function fileName({ name }) {
-  return /^[^;,"\\]*$/.test(name) ? name : `"${name.replace(/["\\]/g, "\\$&")}"`;
+  return { path, headers: {}, content: () => form, steps: [{ path, options, body: { files, field } }] };
 }
 
 /** The answer to a request. Throws Problem, or AbortError when `signal` aborts. */
@@ -85,12 +67,12 @@ export async function* events(request, signal) {
   }
 }
 
-/** The answer to the request `make(true)`, or `make(false)` if the model has no attention. */
+/** The answer to the request `make(true)`, or `make(false)` if the model has no attention, or too much for an answer. */
 export async function withAttention(make, asked) {
   try {
     return await asked(make(true));
   } catch (problem) {
-    if (!problem.options?.includes("attention")) throw problem;
+    if (!problem.options?.includes("attention") && problem.slug !== "input-too-long") throw problem;
     return asked(make(false));
   }
 }
@@ -132,16 +114,4 @@ async function* texts(body) {
     if (done) return;
     yield value;
   }
-}
-
-function keyHeader() {
-  return keyWanted() ? [KEY_HEADER] : [];
-}
-
-function address(path) {
-  return new URL(path, document.baseURI).href;
-}
-
-function quoted(text) {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

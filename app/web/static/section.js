@@ -1,7 +1,8 @@
-// A section of a task that is made here: heading, form, the place of the answer, and that of the curl command. Its texts
+// A section of a task that is made here: heading, form, the place of the answer, and that of the code. Its texts
 // are those of the words `<id>Title`, `<id>About` and `<id>Run`.
 
 import { element, said } from "./dom.js";
+import { say } from "./words.js";
 
 /** Fill the section `id`; `controls` are the parts of its form, `buttons` stand beside the one that sends it. */
 export function furnish(id, controls, buttons = []) {
@@ -18,13 +19,13 @@ export function headed(id) {
   return section;
 }
 
-/** The form of a job, whose button says `run`, the place of its answer, and that of its curl command. */
+/** The form of a job, whose button says `run`, the place of its answer, and that of its code. */
 export function jobParts(run, controls, buttons = []) {
   const clock = element("span", { className: "clock", ariaHidden: "true" });
   const row = element("div", { className: "run" }, said("button", run, { type: "submit", className: "primary" }), ...buttons, clock);
   return [
     element("div", { className: "sides" }, element("form", { noValidate: true }, ...controls, row), element("div", { className: "answer" })),
-    element("div", { className: "curl" }),
+    element("div", { className: "code" }),
   ];
 }
 
@@ -37,4 +38,14 @@ export function chooser(id, key, own) {
 export function showSection(id, shown) {
   document.getElementById(id).hidden = !shown;
   document.querySelector(`.sections a[href="#${id}"]`).hidden = !shown;
+}
+
+/** Give a section and its link the title, the link and the description that begin with `key`. */
+export function nameSection(id, key) {
+  const section = document.getElementById(id);
+  const places = { Title: section.querySelector("h2"), About: section.querySelector("header p"), Nav: document.querySelector(`.sections a[href="#${id}"]`) };
+  for (const [part, place] of Object.entries(places)) {
+    place.dataset.say = key + part;
+    place.textContent = say(place.dataset.say);
+  }
 }

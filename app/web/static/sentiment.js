@@ -1,21 +1,28 @@
 // The sentiment of a text, or its label by another classifier of texts, word by word.
 
-import { choice, disclosure, element, table } from "./dom.js";
+import { disclosure, element, folded, table } from "./dom.js";
 import { showDomain } from "./domain.js";
+import { fieldOf } from "./fields.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
+import { modelChoice } from "./modelchoice.js";
 import { modelsOf, modelsWhere, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { linePlot } from "./plots/line.js";
 import { piecesOf, strip, wordsOf } from "./plots/strip.js";
-import { textRequest } from "./requests.js";
-import { answeredBy, drawFacts, labelWords } from "./results.js";
-import { linesOf, wireText } from "./textjob.js";
+import { explained, FEW, inParts, stepsOf } from "./parts.js";
+import { post, textRequest } from "./requests.js";
+import { answeredBy, drawFacts, drawUnplotted, labelWords, once } from "./results.js";
+import { nameSection } from "./section.js";
+import { linesOf, sayLanguages, textOf, wireText } from "./textjob.js";
 import { drawVerdict } from "./verdict.js";
-import { percent, say, whenSpoken } from "./words.js";
+import { percent, say } from "./words.js";
 
 const UNITS = 64; // that are shown: more rows would be thinner than a pixel
-const START = "It begins like a masterpiece, and then nothing happens.\n배우들 연기는 좋은데 이야기가 너무 지루하다.";
+const STARTS = [
+  ["en", "It begins like a masterpiece, and then nothing happens."],
+  ["ko", "배우들 연기는 좋은데 이야기가 너무 지루하다."],
+];
 const EXAMPLES = [
   ["en", "The plot makes no sense and the acting is worse."],
   ["en", "It starts slowly, but the last hour is wonderful."],
@@ -28,40 +35,37 @@ export function sentimentJob() {
   const textarea = document.getElementById("sentiment-text");
   const lines = document.getElementById("sentiment-lines");
   const memory = document.getElementById("sentiment-memory");
-  let model = "";
-  textarea.value = START;
+  textarea.value = textOf(STARTS);
   const fits = ({ task, source, labels }) => task === "sentiment" || (task === "classification" && source === "text" && labels.length > 0);
   const served = () => modelsWhere(fits);
-  const route = () => (served().find(({ name }) => name === model)?.task === "classification" ? "v1/classify" : "v1/sentiment");
-  const request = () => {
-    const inputs = lines.checked ? linesOf(textarea) : textarea.value.trim();
-    return textRequest(route(), inputs, { ...(model && { model }), explain: true, ...(memory.checked && { layer: 0, units: UNITS }) });
-  };
-  const draw = ({ results, sources }) => results.map((result, at) => drawResult(result, sources[at]));
-  const job = new Job("sentiment", { request, draw, summary: ({ results }) => results.map(verdict).join(". ") });
   const again = () => {
-    job.showCurl();
+    job.changed();
     if (job.answered) job.run();
   };
-  memory.addEventListener("change", again);
-  const offerModels = () => {
-    const names = served().map(({ name }) => name);
-    const byScript = modelsOf("sentiment").length ? [["", say("byScript")]] : [];
-    if (!names.includes(model)) model = byScript.length ? "" : (names[0] ?? "");
-    const chosen = (value) => {
-      model = value;
-      again();
-    };
-    document.getElementById("sentiment-model").replaceChildren(choice(say("model"), [...byScript, ...names.map((name) => [name, name])], model, chosen));
+  const answers = (one) => one.default && one.task === "sentiment";
+  const model = modelChoice(document.getElementById("sentiment-model"), served, { usual: "byScript", answers, changed: again });
+  const inputs = () => (lines.checked ? linesOf(textarea) : textarea.value.trim());
+  const make = (texts, explain = true) => {
+    const route = model.chosen()?.task === "classification" ? "v1/classify" : "v1/sentiment";
+    return textRequest(route, texts, { ...model.options(), ...(explain && { explain, ...(memory.checked && { layer: 0, units: UNITS }) }) });
   };
-  showDomain(job.form, fits, () => model);
+  const draw = once(drawResult);
+  const job = new Job("sentiment", {
+    request: () => ({ sources: [inputs()].flat(), steps: stepsOf(make, inputs()) }),
+    ask: ({ sources }, signal, progress) => inParts(sources, (part) => explained(make, part, (request) => post(request, signal)), progress),
+    draw: ({ results, sources }) => results.map((result, at) => draw(result, sources[at], sources.length > FEW)),
+    summary: ({ results }) => results.map(verdict).join(". "),
+    fields: { text: fieldOf(textarea), lines: fieldOf(lines), memory: fieldOf(memory), model: model.field },
+  });
+  memory.addEventListener("change", again);
+  showDomain(job.form, fits, () => model.field.get());
   whenModels(() => {
     job.setServed(served().length > 0);
-    offerModels();
-    job.showCurl();
+    const isSentiment = modelsOf("sentiment").length > 0;
+    nameSection("sentiment", isSentiment ? "sentiment" : "labels");
   });
-  whenSpoken(offerModels);
-  wireText(job, textarea, EXAMPLES);
+  wireText(job, textarea, { starts: STARTS, most: STARTS.length, examples: EXAMPLES, served });
+  sayLanguages(textarea, served);
   return job;
 }
 
@@ -69,13 +73,16 @@ function verdict({ label, score, model }) {
   return `${labelWords(label)}, ${say("probability", { percent: percent(score) })}, ${model}`;
 }
 
-function drawResult(result, text) {
+/** `isOneOfMany`: the text is shown, and its plot folded. */
+function drawResult(result, text, isOneOfMany) {
+  const words = () => drawWords(result, text);
   return element(
     "div",
     { className: "result" },
+    ...(isOneOfMany ? [element("p", { className: "source", textContent: text })] : []),
     ...drawVerdict(result),
     drawFacts({ textContent: say("probability", { percent: percent(result.score, 1) }) }, answeredBy(result)),
-    ...drawWords(result, text),
+    ...(!result.explanation ? [drawUnplotted(result)] : isOneOfMany ? [folded(say("wordByWord"), words)] : words()),
   );
 }
 

@@ -1,18 +1,21 @@
 // A label for each word of a text, and the spans that the labels join.
 
-import { choice, disclosure, element, said, table } from "./dom.js";
+import { disclosure, element, said, table } from "./dom.js";
 import { ofTask, showDomain } from "./domain.js";
+import { fieldOf } from "./fields.js";
 import { Job } from "./job.js";
-import { modelsOf, whenModels } from "./models.js";
+import { modelChoice } from "./modelchoice.js";
+import { modelsOf } from "./models.js";
+import { FEW, inParts, stepsOf } from "./parts.js";
 import { Cursor } from "./plots/cursor.js";
 import { strip } from "./plots/strip.js";
 import { post, textRequest } from "./requests.js";
-import { answeredBy, drawFacts, drawShares, labelWords } from "./results.js";
+import { answeredBy, drawFacts, drawShares, labelWords, once } from "./results.js";
 import { furnish } from "./section.js";
-import { linesOf, wireText } from "./textjob.js";
-import { percent, say, whenSpoken } from "./words.js";
+import { linesOf, textOf, wireText } from "./textjob.js";
+import { count, percent, say } from "./words.js";
 
-const START = "I saw a man with a saw, and he left his watch on the left side of the desk.";
+const STARTS = [["en", "I saw a man with a saw, and he left his watch on the left side of the desk."]];
 const EXAMPLES = [
   ["en", "She will book a flight, and then read a book on the plane."],
   ["en", "They train their dogs on the train."],
@@ -24,33 +27,33 @@ const TURN = 137.5; // degrees between the colours of two labels
 
 /** Connect the section. */
 export function tagJob() {
-  const textarea = element("textarea", { id: "tag-text", rows: 4, spellcheck: false, value: START });
+  const textarea = element("textarea", { id: "tag-text", rows: 4, spellcheck: false, value: textOf(STARTS) });
   const models = element("div", { id: "tag-model" });
   const examples = element("div", { className: "examples", role: "group" });
   examples.dataset.sayLabel = "examples";
   furnish("tag", [said("label", "tagLabel", { htmlFor: textarea.id }), textarea, examples, models]);
-  let model = "";
-  const request = () => textRequest("v1/tag", linesOf(textarea), { ...(model && { model }), scores: true });
-  const draw = ({ results, sources }) => results.map((result, at) => drawResult(result, sources[at]));
-  const summary = ({ results }) => results.map(({ tags }) => tags.map(({ text, label }) => `${text} ${labelWords(label)}`).join(", ")).join(". ");
-  const job = new Job("tag", { request, ask: post, draw, summary });
-  const offerModels = () => {
-    const served = modelsOf("tagging").map(({ name }) => [name, name]);
-    const chosen = (value) => {
-      model = value;
-      job.showCurl();
-      if (job.answered) job.run();
-    };
-    models.replaceChildren(choice(say("model"), [["", say("byScript")], ...served], model, chosen));
+  const served = () => modelsOf("tagging");
+  const again = () => {
+    job.changed();
+    if (job.answered) job.run();
   };
-  whenModels(offerModels);
-  whenSpoken(offerModels);
-  showDomain(job.form, ofTask("tagging"), () => model);
-  wireText(job, textarea, EXAMPLES);
+  const model = modelChoice(models, served, { usual: "byScript", changed: again });
+  const make = (inputs) => textRequest("v1/tag", inputs, { ...model.options(), scores: true });
+  const draw = once(drawResult);
+  const job = new Job("tag", {
+    request: () => ({ sources: [linesOf(textarea)].flat(), steps: stepsOf(make, linesOf(textarea)) }),
+    ask: ({ sources }, signal, progress) => inParts(sources, async (part) => (await post(make(part), signal)).results, progress),
+    draw: ({ results, sources }) => results.map((result, at) => draw(result, sources[at], sources.length > FEW)),
+    summary: ({ results }) => results.map(({ tags }) => tags.map(({ text, label }) => `${text} ${labelWords(label)}`).join(", ")).join(". "),
+    fields: { text: fieldOf(textarea), model: model.field },
+  });
+  showDomain(job.form, ofTask("tagging"), () => model.field.get());
+  wireText(job, textarea, { starts: STARTS, examples: EXAMPLES, served });
   return job;
 }
 
-function drawResult({ tags, spans, ...result }, source) {
+/** `isOneOfMany`: no room is left for the shares of a word. */
+function drawResult({ tags, spans, ...result }, source, isOneOfMany) {
   const hues = huesOf(result.model);
   const characters = [...source]; // tags count Unicode code points
   const cursor = new Cursor(tags.length);
@@ -71,12 +74,12 @@ function drawResult({ tags, spans, ...result }, source) {
   show(null);
   return element(
     "div",
-    { className: "result tags" },
+    { className: isOneOfMany ? "result tags many" : "result tags" },
     strip({ about: say("taggedWords"), pieces, cursor }),
     readout,
     shares,
     ...(spans ? [drawSpans(spans, hues, cursor)] : []),
-    drawFacts({ textContent: say("wordCount", { count: tags.length }) }, answeredBy(result)),
+    drawFacts({ textContent: say("wordCount", { count: count(tags.length) }) }, answeredBy(result)),
     disclosure(say("asTable"), () => table(say("taggedWords"), [say("word"), say("tag"), say("share")], tags.map(({ text, label, score }) => [text, labelWords(label), percent(score, 1)]))),
   );
 }

@@ -1,6 +1,9 @@
-// Shared by tasks with a textarea: reading its lines, examples, and Ctrl+Enter.
+// Shared by tasks with a textarea: reading its lines, the text that it begins with, examples, files, and Ctrl+Enter.
 
 import { element } from "./dom.js";
+import { takeTextFile } from "./files.js";
+import { modelsKnown, whenModels } from "./models.js";
+import { languageNames, say, whenSpoken } from "./words.js";
 
 /** The content of a textarea as `inputs`: one text, or a list if several lines are not blank. */
 export function linesOf(textarea) {
@@ -8,19 +11,60 @@ export function linesOf(textarea) {
   return lines.length > 1 ? lines : textarea.value.trim();
 }
 
-/** Connect the examples, which fill the textarea and run `job`, and Ctrl or Cmd with Enter. */
-export function wireText(job, textarea, examples, run = () => job.run()) {
+/** The languages that models read; null if one of them does not say its own, or if no model is known yet. */
+export function languagesRead(models) {
+  if (!modelsKnown() || models.some(({ languages }) => !languages.length)) return null;
+  return [...new Set(models.map(({ languages }) => languages[0]))];
+}
+
+/**
+ * Connect a textarea: Ctrl or Cmd with Enter, a text file that is dropped, and `examples`, pairs of language and text, which
+ * fill it and run `job`. Of `starts`, pairs too, the textarea begins with the first `most`. Of both, those in a language of
+ * `served()` are offered.
+ */
+export function wireText(job, textarea, { starts, most = 1, examples, served, run = () => job.run() }) {
+  let begun = textOf(starts.slice(0, most));
+  const put = (text) => {
+    textarea.value = text;
+    job.changed();
+  };
   textarea.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat) run();
+  });
+  takeTextFile(textarea, (text) => {
+    put(text);
+    run();
   });
   const buttons = examples.map(([lang, text]) => {
     const button = element("button", { type: "button", className: "example", lang, textContent: text });
     button.addEventListener("click", () => {
-      textarea.value = text;
-      job.showCurl();
+      put(text);
       run();
     });
     return button;
   });
   job.form.querySelector(".examples").append(...buttons);
+  whenModels(() => {
+    const languages = languagesRead(served());
+    const fits = ([lang]) => languages === null || languages.includes(lang);
+    examples.forEach((example, at) => (buttons[at].hidden = !fits(example)));
+    if (textarea.value === begun) textarea.value = begun = textOf(starts.filter(fits).slice(0, most));
+    job.showCode();
+  });
+}
+
+/** The texts of `starts`, pairs of language and text, a line for each. */
+export function textOf(starts) {
+  return starts.map(([, text]) => text).join("\n");
+}
+
+/** Say on the label of a textarea which languages `served()` read. */
+export function sayLanguages(textarea, served) {
+  const [label] = textarea.labels;
+  const show = () => {
+    const languages = modelsKnown() ? languagesRead(served()) : ["en", "ko"];
+    label.textContent = languages?.length ? say("textIn", { languages: languageNames(languages) }) : say("text");
+  };
+  whenModels(show);
+  whenSpoken(show);
 }

@@ -6,7 +6,7 @@ import { figures, rates } from "./metrics.js";
 import { trend } from "./plots/trend.js";
 import { problemTitle, wantsKey } from "./problems.js";
 import { post, textRequest } from "./requests.js";
-import { language, number, say, whenSpoken } from "./words.js";
+import { count, number, say, whenSpoken } from "./words.js";
 
 const POLL_MILLISECONDS = 1000;
 const KEPT_SECONDS = 60;
@@ -55,7 +55,7 @@ export function throughputPanel() {
     panel.querySelector("[data-figure=pending]").textContent = String(now.figures.pending);
     panel.querySelector("[data-figure=engines]").textContent = say("ofEngines", now.figures);
     const { used, slots } = now.figures;
-    panel.querySelector("[data-figure=slots]").textContent = say("ofSlots", { used: grouped(used), slots: grouped(slots) });
+    panel.querySelector("[data-figure=slots]").textContent = say("ofSlots", { used: count(used), slots: count(slots) });
   }
 
   function watch() {
@@ -89,7 +89,7 @@ function wireCrowd() {
     try {
       await sendCrowd();
       const seconds = number((performance.now() - started) / 1000, { digits: 2 });
-      alert.textContent = say("crowdAnswered", { count: grouped(CROWD.requests * CROWD.sentences), seconds });
+      alert.textContent = say("crowdAnswered", { count: count(CROWD.requests * CROWD.sentences), seconds });
     } catch (problem) {
       alert.textContent = problemTitle(problem);
     }
@@ -97,7 +97,7 @@ function wireCrowd() {
     button.focus({ preventScroll: true });
   });
   const offer = () => {
-    button.textContent = say("crowd", { count: grouped(CROWD.requests * CROWD.sentences) });
+    button.textContent = say("crowd", { count: count(CROWD.requests * CROWD.sentences) });
     button.hidden = !modelsOf("translation").length;
   };
   whenSpoken(offer);
@@ -114,10 +114,6 @@ async function sendCrowd() {
   await Promise.all(Array.from({ length: CROWD.atOnce }, sender));
 }
 
-function grouped(count) {
-  return new Intl.NumberFormat(language).format(count);
-}
-
 function rounded(value) {
-  return value < 100 ? number(value, { digits: 1 }) : grouped(Math.round(value));
+  return value < 100 ? number(value, { digits: 1 }) : count(Math.round(value));
 }

@@ -1,19 +1,21 @@
 // A translation during decoding, and the attention of each target token to the source tokens.
 
-import { disclosure, element, table } from "./dom.js";
+import { disclosure, element, folded, table } from "./dom.js";
 import { ofTask, showDomain } from "./domain.js";
+import { fieldOf } from "./fields.js";
 import { Job } from "./job.js";
 import { modelChoice } from "./modelchoice.js";
-import { languagesOf } from "./models.js";
+import { languagesOf, modelsOf, whenModels } from "./models.js";
+import { FEW, inParts, stepsOf } from "./parts.js";
 import { heatmap } from "./plots/heatmap.js";
 import { wordOf } from "./plots/strip.js";
 import { registerChoice } from "./registerchoice.js";
 import { events, textRequest, withAttention } from "./requests.js";
-import { drawScore, drawSentence } from "./results.js";
-import { linesOf, wireText } from "./textjob.js";
-import { percent, say } from "./words.js";
+import { drawScore, drawSentence, once } from "./results.js";
+import { linesOf, textOf, wireText } from "./textjob.js";
+import { languageNames, percent, say, whenSpoken } from "./words.js";
 
-const START = "Do you want to save the changes before closing?";
+const STARTS = [["en", "Do you want to save the changes before closing?"]];
 const EXAMPLES = [
   ["en", "I love you."],
   ["en", "Where is the bathroom?"],
@@ -24,43 +26,82 @@ const EXAMPLES = [
 /** Connect the section. */
 export function translateJob() {
   const textarea = document.getElementById("translate-text");
-  textarea.value = START;
-  const model = modelChoice(document.getElementById("translate-model"), "translation", "byDefault", () => job.showCurl());
-  const register = registerChoice(document.getElementById("translate-register"), ofTask("translation"), () => model().model, () => job.showCurl());
-  const request = (attention = true) => textRequest("v1/translate", linesOf(textarea), { ...model(), ...register(), stream: true, ...(attention && { attention }) });
+  textarea.value = textOf(STARTS);
+  const served = () => modelsOf("translation");
+  const changed = () => {
+    sayPair();
+    job.changed();
+  };
+  const model = modelChoice(document.getElementById("translate-model"), served, { usual: "byDefault", changed });
+  const register = registerChoice(document.getElementById("translate-register"), model.chosen, () => job.changed());
+  const make = (inputs, attention = true) => textRequest("v1/translate", inputs, { ...model.options(), ...register.options(), stream: true, ...(attention && { attention }) });
+  const [draw, drawGrowing] = [once(drawResult), once(growing)];
   const job = new Job("translate", {
-    request,
-    ask: (_, signal, progress) => withAttention(request, (asked) => streamed(asked, signal, progress)),
-    draw: ({ results, sources }, done) => results.map((result, at) => drawResult(result, sources[at], done)),
+    request: () => ({ sources: [linesOf(textarea)].flat(), steps: stepsOf(make, linesOf(textarea)) }),
+    ask: ({ sources }, signal, progress) =>
+      inParts(sources, (part, show) => withAttention((attention) => make(part, attention), (asked) => streamed(asked, signal, show)), progress),
+    draw: ({ results, sources }) =>
+      results.map((result, at) => (result.model === undefined ? drawGrowing(result, sources[at]).show() : draw(result, sources[at], sources.length > FEW))),
     summary: ({ results }) => results.map(({ text }) => text).join(". "),
+    fields: { text: fieldOf(textarea), model: model.field, register: register.field },
   });
-  showDomain(job.form, ofTask("translation"), () => model().model);
-  wireText(job, textarea, EXAMPLES);
+
+  /** Say from which language the chosen model translates, and to which. */
+  function sayPair() {
+    const [source, target] = model.chosen()?.languages ?? [];
+    const pair = { source: source ? languageNames([source]) : "", target: target ? languageNames([target]) : "" };
+    const isUsual = !model.chosen() || (source === "en" && target === "ko");
+    textarea.lang = source ?? "";
+    textarea.labels[0].textContent = source ? say("translateFrom", pair) : say("translateLines");
+    document.querySelector("#translate header p").textContent = isUsual ? say("translateAbout") : target ? say("translatePair", pair) : say("translateAny");
+  }
+
+  whenModels(sayPair);
+  whenSpoken(sayPair);
+  showDomain(job.form, ofTask("translation"), () => model.field.get());
+  wireText(job, textarea, { starts: STARTS, examples: EXAMPLES, served });
   return job;
 }
 
-/** The results; `progress` gets each partial result. */
-async function streamed(request, signal, progress) {
+/** The results; `show` gets the partial ones. */
+async function streamed(request, signal, show) {
   const results = request.sources.map(() => ({ text: "" }));
   for await (const { event, data } of events(request, signal)) {
     if (event === "token") results[data.input].text += data.text;
     if (event === "result") results[data.input] = data.result;
-    if (event !== "done") progress({ results, sources: request.sources });
+    if (event !== "done") show(results);
   }
-  return { results };
+  return results;
 }
 
-function drawResult(result, source, done) {
+/** A translation that grows: `show()` returns its element with the text so far. */
+function growing(result, source) {
+  const text = element("p", { className: "sentence growing", lang: "ko" });
+  const root = element("div", { className: "result" }, drawSource(source), text);
+  return {
+    show() {
+      if (text.textContent !== result.text) text.textContent = result.text;
+      return root;
+    },
+  };
+}
+
+/** `isOneOfMany`: the alignment is folded. */
+function drawResult(result, source, isOneOfMany) {
   const lang = languagesOf(result.model).at(-1) ?? "ko";
-  const complete = result.model !== undefined;
+  const alignment = () => drawAlignment(result.attention);
   return element(
     "div",
     { className: "result" },
-    element("p", { className: "source", lang: "en", textContent: source }),
-    complete ? drawSentence(result.text, lang) : element("p", { className: "sentence growing", lang, textContent: result.text }),
-    ...(complete ? [drawScore(result)] : []),
-    ...(done && result.attention ? drawAlignment(result.attention) : []),
+    drawSource(source),
+    drawSentence(result.text, lang),
+    drawScore(result),
+    ...(!result.attention ? [] : isOneOfMany ? [folded(say("alignment"), alignment)] : alignment()),
   );
+}
+
+function drawSource(textContent) {
+  return element("p", { className: "source", lang: "en", textContent });
 }
 
 function drawAlignment({ source, target, weights }) {

@@ -9,22 +9,26 @@ export const WORDS = { en, ko };
 const KEPT = "unroll.language";
 const drawn = [];
 
+let current = kept() ?? (navigator.language.toLowerCase().startsWith("ko") ? "ko" : "en");
+
 /** The current language: "en" or "ko". */
-export let language = kept() ?? (navigator.language.toLowerCase().startsWith("ko") ? "ko" : "en");
+export function language() {
+  return current;
+}
 
 /** The text of `key`, with each {name} replaced by `values[name]`. */
 export function say(key, values = {}) {
-  return WORDS[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+  return WORDS[current][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
 /** Whether `key` has a text. */
 export function canSay(key) {
-  return Object.hasOwn(WORDS[language], key);
+  return Object.hasOwn(WORDS[current], key);
 }
 
 /** Change the language to `chosen`, also after a reload. */
 export function speak(chosen) {
-  language = chosen;
+  current = chosen;
   try {
     localStorage.setItem(KEPT, chosen);
   } catch {
@@ -58,6 +62,25 @@ export function duration(seconds) {
 /** A share as a percentage: "97%". */
 export function percent(share, digits = 0) {
   return `${(share * 100).toFixed(digits)}%`;
+}
+
+/** A count, with its digits in groups: "12,400". */
+export function count(value) {
+  return new Intl.NumberFormat(current).format(value);
+}
+
+/** The names of languages: "English or Korean". */
+export function languageNames(codes) {
+  const names = new Intl.DisplayNames(current, { type: "language" });
+  return new Intl.ListFormat(current, { type: "disjunction" }).format(codes.map((code) => nameOf(names, code)));
+}
+
+function nameOf(names, code) {
+  try {
+    return names.of(code);
+  } catch {
+    return code; // no language tag
+  }
 }
 
 /** A number with a real minus sign and, when `signed`, a plus. */

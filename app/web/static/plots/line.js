@@ -1,9 +1,9 @@
 // Lines over the tokens of a text, drawn by uPlot.
 
-import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { element, svg } from "../dom.js";
 import { colour, css } from "./colours.js";
 import { font, GUTTER, labelling, MARGIN, whenSized } from "./frame.js";
+import { uplot } from "./uplot.js";
 
 const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // lines differ without colour, too
 const LINE_COLOURS = ["accent", "negative", "third", "soft"];
@@ -19,7 +19,9 @@ export function linePlot({ about, labels, series, cursor, height = 190 }) {
   let plot = null;
   whenSized(
     root,
-    (width) => {
+    async (width) => {
+      root.style.minHeight = `${height}px`;
+      const uPlot = await uplot();
       plot?.destroy();
       plot = new uPlot(options(labels, series, cursor, width, height), [labels.map((_, at) => at), ...series.map((one) => one.values)], root);
       mark(plot, cursor.at);

@@ -1,8 +1,8 @@
 // A small line over the last minute, drawn by uPlot.
 
-import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { colour, css } from "./colours.js";
 import { whenSized } from "./frame.js";
+import { uplot } from "./uplot.js";
 
 const HEIGHT = 56;
 
@@ -10,7 +10,8 @@ const HEIGHT = 56;
 export function trend(root, seconds) {
   let plot = null;
   let data = [[], []];
-  whenSized(root, (width) => {
+  whenSized(root, async (width) => {
+    const uPlot = await uplot();
     plot?.destroy();
     plot = new uPlot(options(width, seconds), data, root);
   });

@@ -1,0 +1,272 @@
+"""Forms of the page: many lines, long texts, a stop, reloads, links, dropped files, and requests as code."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Route, expect
+
+from tests.web.conftest import Visit
+from tests.web.parts import asked, button, job
+
+pytestmark = pytest.mark.browser
+DROP = """([selector, name, type, bytes]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(bytes)], name, { type }));
+    const event = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: data });
+    document.querySelector(selector).dispatchEvent(event);
+}"""
+
+
+def texted(visit: Visit, name: str, text: str) -> Locator:
+    """A section whose text is filled."""
+    section = job(visit, name)
+    section.get_by_role("textbox").first.fill(text)
+    return section
+
+
+def test_many_lines_are_sent_in_parts_and_their_plots_are_folded(visit: Visit) -> None:
+    lines = [f"Film number {number} is good." for number in range(70)]
+    visit.go("/")
+    section = texted(visit, "Sentiment", "\n".join(lines))
+    with visit.page.expect_request("**/v1/sentiment") as first:
+        button(section, "Analyse").click()
+    expect(section.locator(".source")).to_have_text(lines)
+    expect(section.locator(".clock")).to_contain_text("answered in")
+    assert json.loads(first.value.post_data or "")["inputs"] == lines[:32]
+    expect(section.locator(".plot")).to_have_count(0)
+    section.get_by_text("Word by word").nth(3).click()
+    expect(section.get_by_role("toolbar")).to_contain_text("3")
+    expect(section.locator(".plot")).to_have_count(1)
+    visit.check()
+
+
+def test_the_answers_so_far_stay_when_a_request_is_stopped(visit: Visit) -> None:
+    held: list[Route] = []
+
+    def hold_second(route: Route) -> None:
+        if "number 0" in (route.request.post_data or ""):
+            route.continue_()
+        else:
+            held.append(route)
+
+    visit.page.route("**/v1/sentiment", hold_second)
+    visit.go("/")
+    section = texted(visit, "Sentiment", "\n".join(f"Film number {number} is good." for number in range(70)))
+    button(section, "Analyse").click()
+    expect(section.locator(".clock")).to_contain_text("32 of 70")
+    expect(section.get_by_role("progressbar")).to_have_attribute("value", "32")
+    button(section, "Stop").click()
+    expect(section.locator(".clock")).to_contain_text("stopped after")
+    expect(section.locator(".result")).to_have_count(32)
+    expect(button(section, "Analyse")).to_be_focused()
+    expect(button(section, "Stop")).to_be_hidden()
+    visit.check()
+
+
+def test_a_stream_is_stopped(visit: Visit) -> None:
+    visit.page.route("**/v1/complete", lambda route: None)
+    visit.go("/")
+    section = job(visit, "Language model")
+    button(section, "Complete").click()
+    button(section, "Stop").click()
+    expect(section.locator(".clock")).to_contain_text("stopped after")
+    expect(button(section, "Complete")).to_be_enabled()
+    visit.check()
+
+
+def test_a_refused_line_is_named_by_its_number(visit: Visit) -> None:
+    visit.go("/")
+    lines = [f"Film number {number} is good." for number in range(40)]
+    lines[36] = "good " * 4500
+    section = texted(visit, "Sentiment", "\n".join(lines))
+    button(section, "Analyse").click()
+    expect(section.get_by_role("alert")).to_contain_text("Line 37.")
+    expect(section.locator(".result")).to_have_count(32)
+
+
+def test_a_text_too_long_for_a_plot_has_its_label(visit: Visit) -> None:
+    text = "good film " * 200
+    visit.go("/")
+    section = texted(visit, "Sentiment", f"{text}\nA good film.")
+    button(section, "Analyse").click()
+    expect(section.locator(".result")).to_have_count(2)
+    [long, _] = asked(visit, "/v1/sentiment", inputs=[text.strip(), "A good film."])
+    expect(section.locator(".result").first.locator(".label")).to_have_text(long["label"])
+    expect(section.locator(".result").first.locator(".hint")).to_have_text(
+        re.compile("longer than 128 tokens.*no plot")
+    )
+    expect(section.locator(".result").first.locator(".plot")).to_have_count(0)
+    expect(section.locator(".result").last.locator(".plot")).to_have_count(1)
+
+
+def test_text_and_options_survive_a_reload(visit: Visit) -> None:
+    visit.go("/")
+    section = texted(visit, "Sentiment", "Typed by hand.")
+    section.get_by_label("Treat each line as a separate text").uncheck()
+    section.get_by_label("Model").select_option("sentiment-en-uni")
+    texted(visit, "Language model", "Once upon")
+    visit.page.reload()
+    expect(section.get_by_role("textbox")).to_have_value("Typed by hand.")
+    expect(section.get_by_label("Treat each line as a separate text")).not_to_be_checked()
+    expect(section.get_by_label("Model")).to_have_value("sentiment-en-uni")
+    expect(job(visit, "Language model").get_by_role("textbox").first).to_have_value("Once upon")
+    visit.check()
+
+
+def test_a_link_carries_the_form_and_shows_its_answer(visit: Visit, browser: Browser) -> None:
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.go("/")
+    section = texted(visit, "Sentiment", "A film & a half?\n좋은 영화")
+    section.get_by_role("switch", name="Show the memory").check()
+    button(section, "Copy a link to this").click()
+    expect(button(section, "Copied")).to_be_visible()
+    link = visit.page.evaluate("navigator.clipboard.readText()")
+    other = Visit.apart(browser, visit.server)
+    other.page.goto(link)
+    found = job(other, "Sentiment")
+    expect(found.get_by_role("textbox")).to_have_value("A film & a half?\n좋은 영화")
+    expect(found.get_by_role("switch", name="Show the memory")).to_be_checked()
+    expect(found.locator(".result")).to_have_count(2)
+    assert other.page.url == f"{visit.server}/#sentiment"  # what is typed next survives a reload
+    other.check()
+    other.close()
+
+
+def test_a_text_file_on_a_textarea_is_its_text(visit: Visit) -> None:
+    visit.go("/")
+    visit.page.evaluate(DROP, ["#translate-text", "a.txt", "text/plain", list(b"Open file\nSave the changes\n")])
+    section = job(visit, "Translate")
+    expect(section.locator(".source")).to_have_text(["Open file", "Save the changes"])
+    expect(section.locator(".model")).to_have_count(2)
+    visit.check()
+
+
+def test_a_picture_is_taken_wherever_it_is_dropped(visit: Visit, picture: Path) -> None:
+    visit.go("/")
+    expect(job(visit, "Caption")).to_be_visible()
+    visit.page.evaluate(DROP, ["#models", "photo.png", "image/png", list(picture.read_bytes())])
+    expect(job(visit, "Caption").locator(".name")).to_have_text("photo.png")
+    expect(job(visit, "Caption").locator(".model")).to_be_visible()
+    visit.check()
+
+
+def test_a_photo_above_the_limit_is_scaled_down(visit: Visit, tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    Image.effect_noise((5200, 2600), 60).save(large)  # 13 megapixels
+    visit.go("/")
+    section = job(visit, "Caption")
+    with visit.page.expect_request("**/v1/caption*") as request:
+        section.get_by_label("Choose an image").set_input_files(large)
+    expect(section.locator(".name")).to_have_text("large.png, scaled down from 5200 × 2600 to 1600 × 800 pixels")
+    sent = request.value.post_data_buffer or b""
+    picture = Image.open(BytesIO(sent[sent.index(b"\xff\xd8\xff") :]))
+    assert (picture.format, picture.size) == ("JPEG", (1600, 800))
+    expect(section.locator(".model")).to_be_visible()
+    visit.check()
+
+
+def test_a_text_in_the_script_of_another_language_is_not_compared(visit: Visit) -> None:
+    visit.go("/")
+    section = texted(visit, "RNN, GRU and LSTM on the same text", "정말 좋은 영화 film")
+    button(section, "Compare").click()
+    expect(section.get_by_role("alert")).to_contain_text("These networks read English")
+    expect(section.locator(".result")).to_have_count(0)
+    visit.check()
+
+
+def test_what_a_score_means_is_shown_when_it_has_the_focus(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "Translate")
+    button(section, "Translate").click()
+    term = section.get_by_role("button", name=re.compile("^score"))
+    expect(section.get_by_role("tooltip")).to_have_count(0)
+    term.focus()
+    expect(section.get_by_role("tooltip")).to_contain_text("log-probability")
+    visit.check()
+
+
+def test_tokens_are_large_enough_to_touch(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "Sentiment")
+    button(section, "Analyse").click()
+    expect(section.locator(".result")).to_have_count(2)
+    for token in section.locator(".token").all():
+        box = token.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 24
+
+
+def test_the_input_is_on_the_first_screen_of_a_phone(browser: Browser, server: str) -> None:
+    visit = Visit.apart(browser, server, viewport={"width": 360, "height": 740})
+    area = visit.go("/").locator("#sentiment-text")
+    expect(visit.page.locator("#readiness")).to_have_text(re.compile("Ready"))
+    box = area.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 740
+    visit.close()
+
+
+def test_bars_and_words_keep_their_colours_in_the_systems_own(browser: Browser, server: str) -> None:
+    visit = Visit.apart(browser, server, forced_colors="active", color_scheme="dark")
+    visit.go("/")
+    section = job(visit, "Sentiment")
+    button(section, "Analyse").click()
+    expect(section.locator(".result")).to_have_count(2)
+    colour = "(part) => getComputedStyle(part).backgroundColor"
+    ground = section.evaluate(colour)
+    for part in (section.locator(".bar").first, section.locator(".token").first):
+        assert part.evaluate(colour) not in (ground, "rgba(0, 0, 0, 0)")
+    visit.close()
+
+
+def test_korean_says_what_helps_and_what_a_model_does(browser: Browser, server: str) -> None:
+    visit = Visit.apart(browser, server, locale="ko-KR")
+    visit.go("/")
+    section = visit.page.locator("#sentiment")
+    section.get_by_role("textbox").fill("хороший фильм")
+    button(section, "분석하기").click()
+    expect(section.locator(".problem > p").first).to_contain_text("기본 모델이 없습니다")
+    expect(section.locator(".problem [lang=en]")).to_be_hidden()
+    section.get_by_text("영어 설명").click()
+    expect(section.locator(".problem [lang=en]")).to_be_visible()
+    visit.close()
+
+
+@pytest.mark.parametrize("kind", ["python", "javascript"])
+@pytest.mark.parametrize(
+    "name", ["Sentiment", "Caption", "chosen file", "Translate", "Forecast", "Clips", "The memory, kept"]
+)
+def test_the_code_runs_and_prints_the_answer(visit: Visit, name: str, kind: str, picture: Path) -> None:
+    if kind == "javascript" and shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    visit.go("/")
+    expect(visit.page.locator("#readiness")).to_have_text(re.compile("Ready"))
+    section = job(visit, "Caption" if name == "chosen file" else name)
+    if name == "chosen file":
+        section.get_by_label("Choose an image").set_input_files(picture)
+        expect(section.locator(".model")).to_be_visible()
+    elif name == "The memory, kept":
+        section.get_by_label("Model").first.select_option("lm-en")
+        for text in ("the plot", "the plot makes"):
+            section.get_by_role("textbox").first.fill(text)
+            button(section, "Read").click()
+            expect(section.locator(".kept mark").first).to_be_visible()
+    elif name in ("Sentiment", "Translate"):
+        section.get_by_role("textbox").fill('it\'s "fine" \\n ${HOME} `id`\n괜찮아요 film')
+    elif name == "Forecast":
+        expect(section.locator("code")).to_contain_text("2015")  # the example has arrived
+    section.get_by_text("The same request as code").first.click()
+    section.get_by_label("Language of the code").first.select_option(kind)
+    code = section.locator("code").first.text_content() or ""
+    command = [sys.executable, "-c", code] if kind == "python" else ["node", "--input-type=module", "-e", code]
+    ran = subprocess.run(command, capture_output=True, timeout=100, cwd=picture.parent, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r"model['\"]?: ?['\"]", ran.stdout), ran.stdout
+    visit.check()
