@@ -17,11 +17,12 @@ COMMANDS = {
     ),
     "export": LazyCommand("app.cli.export", "export", "Write a version as files that need no Unroll."),
     "layouts": LazyCommand("app.cli.layouts", "layouts", "List the checkpoint layouts that `unroll import` reads."),
+    "pull": LazyCommand("app.cli.pull", "pull", "Copy models into a model store."),
     "key": LazyCommand("app.cli.key", "key", "Make keys for callers of the service."),
 }
 
 
-@click.group(cls=LazyGroup, lazy_commands=COMMANDS)
+@click.group(cls=LazyGroup, lazy_commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="unroll")
 def main() -> None:
     """Serve trained recurrent networks over REST."""

@@ -21,8 +21,9 @@ from starlette.requests import Request
 from starlette.routing import Mount, Route
 
 from app.api.access.guard import CALLER, PROBES, CallerLimits, Guard, client_of
-from app.api.access.keys import Key, Keys, Role, hash_of, new_token
+from app.api.access.keys import Key, Keys, hash_of, new_token
 from app.api.access.rates import Rates
+from app.api.access.roles import Role
 from app.cli.main import main
 from app.main import create_app
 from app.settings import Settings
