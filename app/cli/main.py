@@ -8,6 +8,7 @@ from app.version import VERSION
 COMMANDS = {
     "serve": LazyCommand("app.cli.serve", "serve", "Serve the model store over HTTP until SIGTERM or Ctrl-C."),
     "ask": LazyCommand("app.cli.ask.command", "ask", "Send inputs to a running service."),
+    "try": LazyCommand("app.cli.try_model", "try_model", "Try a model at a prompt in the terminal."),
     "list": LazyCommand("app.cli.list_versions", "list_versions", "List the versions in a model store."),
     "show": LazyCommand("app.cli.show", "show", "Show the manifests of a model's versions."),
     "verify": LazyCommand("app.cli.verify", "verify", "Check versions as an engine does."),

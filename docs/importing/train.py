@@ -1,4 +1,4 @@
-"""Trains a small LSTM to continue a series of months, and writes months.pt: a checkpoint as your own script writes it."""
+"""Trains a small LSTM to continue a series of months, and writes months.pt, as a script of your own would."""
 
 import torch
 from torch import nn
