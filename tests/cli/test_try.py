@@ -22,7 +22,7 @@ from tests.conftest import PATIENCE
 __all__ = ["every_kind", "every_kind_server"]  # fixtures
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from app.cli.main import main; main(prog_name='unroll')", "try"]
+COMMAND = [sys.executable, "-P", "-c", "from app.cli.main import main; main(prog_name='unroll')", "try"]
 WAIT_SECONDS = 240
 
 
@@ -40,9 +40,10 @@ def piped(lines: Sequence[str], *arguments: str, url: str) -> subprocess.Complet
 class Terminal:
     """A process on a pseudo-terminal."""
 
-    def __init__(self, arguments: Sequence[str], url: str) -> None:
+    def __init__(self, arguments: Sequence[str], url: str, folder: Path) -> None:
         self.pid, self._file = pty.fork()
         if self.pid == 0:
+            os.chdir(folder)
             os.execve(sys.executable, [*COMMAND, *arguments], environment(url))
         self.shown = ""
 
@@ -67,8 +68,8 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, url: str) -> Iterator[Terminal]:
-    made = Terminal(arguments, url)
+def terminal(*arguments: str, url: str, folder: Path = ROOT) -> Iterator[Terminal]:
+    made = Terminal(arguments, url, folder)
     try:
         yield made
     finally:
@@ -143,8 +144,11 @@ def test_ctrl_c_stops_an_answer_and_ctrl_d_leaves(server: str) -> None:
 
 @pytest.mark.parametrize("ending", ["quit", "SIGTERM"])
 def test_without_a_service_one_is_started_and_ended(tiny_store: Path, tmp_path: Path, ending: str) -> None:
-    shutil.copytree(tiny_store / "sentiment-en", tmp_path / "sentiment-en")
-    with terminal("sentiment-en", "--store", str(tmp_path), url="") as shell:
+    """Also in a folder that has another package `app`."""
+    shutil.copytree(tiny_store / "sentiment-en", tmp_path / "store" / "sentiment-en")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").write_text("raise SystemExit('another program')\n")
+    with terminal("sentiment-en", "--store", "store", url="", folder=tmp_path) as shell:
         shell.until("starting a service for sentiment-en/1")
         shell.until(">>> ")
         services = psutil.Process(shell.pid).children(recursive=True)

@@ -1,4 +1,4 @@
-"""The Korean pages have the code, the names, the links and the numbers of the English ones, so that none falls behind."""
+"""The Korean pages have the code, names, links and numbers of the English ones, so that none falls behind."""
 
 import re
 from pathlib import Path

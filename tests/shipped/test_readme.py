@@ -1,4 +1,4 @@
-"""The curl commands of the README, in English and Korean, print the answers that they show; `...` is what they leave out."""
+"""The curl commands of the README print the answers that it shows; `...` is what it leaves out."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A service for `unroll try`: one that runs, or one of a single model that is started here and ended with the prompt."""
+"""A service for `unroll try`: one that runs, or one of a single model, started here and ended with the prompt."""
 
 import os
 import re
@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from unroll_client import NotAllowed, Unroll, UnrollClientError
+from unroll_client import NotAllowed, Timeout, Unroll, UnrollClientError
 from unroll_client.service_info import ModelInfo
 
 from app.store.listing import list_store
 
-_LOOK_SECONDS = 2.0  # for a service that may not be there
+_LOOK = Timeout(connect=2.0, total=30.0)  # a service that is not there refuses the connection
 _START_SECONDS = 300.0
 _STOP_SECONDS = 30.0
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
@@ -27,7 +27,7 @@ _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 def served_models(url: str, api_key: str | None) -> list[ModelInfo] | None:
     """The models of a running service; None if no service answers. Raises click.ClickException if it needs a key."""
     try:
-        with Unroll(url, api_key=api_key, timeout=_LOOK_SECONDS, retries=1) as client:
+        with Unroll(url, api_key=api_key, timeout=_LOOK, retries=1) as client:
             return client.models().models
     except NotAllowed as error:
         raise click.ClickException(f"{url}: {error}; set --api-key") from error
@@ -74,7 +74,7 @@ def _link(source: str, target: str) -> None:
 def _start(store: Path, log: Path) -> subprocess.Popen[bytes]:
     options = ("--store", str(store), "--port", "0", "--engines", "1", "--log-level", "warning", "--no-log-requests")
     return subprocess.Popen(
-        [sys.executable, "-m", "app", "serve", *options],
+        [sys.executable, "-P", "-m", "app", "serve", *options],
         stdin=subprocess.DEVNULL,
         stdout=log.open("wb"),
         stderr=subprocess.STDOUT,
@@ -87,7 +87,7 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if found := _ADDRESS.search(log.read_text(encoding="utf8", errors="replace")):
-            with Unroll(found[0], api_key="", timeout=_LOOK_SECONDS, retries=1) as client:
+            with Unroll(found[0], api_key="", timeout=_LOOK, retries=1) as client:
                 if _is_ready(client):
                     return found[0]
         time.sleep(0.1)
