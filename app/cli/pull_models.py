@@ -33,9 +33,9 @@ def pull_models(names: Sequence[str], source: str | None, store: Path) -> None:
             try:
                 copied = pull_version(folder, store)
                 click.echo(f"{key}\t{'copied' if copied else 'already there'}")
-            except UnrollError as error:
+            except (UnrollError, OSError) as error:
                 failed = True
-                click.echo(f"{key}\tfailed: {error.detail}")
+                click.echo(f"{key}\tfailed: {error.detail if isinstance(error, UnrollError) else error}")
     if failed:
         raise click.exceptions.Exit(1)
     click.echo(f"serve them:\n  unroll serve --store {store}")

@@ -69,7 +69,8 @@ class Place:
 
     def __init__(self, stack: ExitStack, url: str | None, api_key: str | None, store: Path) -> None:
         self._stack, self._api_key, self._store = stack, api_key, store
-        self._own = stack.enter_context(ExitStack())  # the service that this process started, and its client
+        self._own = ExitStack()  # the service that this process started, and its client
+        stack.callback(lambda: self._own.close())
         self._url = url or DEFAULT_URL
         self._served = served_models(self._url, api_key)
         if url and self._served is None:
@@ -90,11 +91,13 @@ class Place:
         version = version_in(self._store, name)
         if version is None:
             raise click.ClickException(f"there is no model {name}; there are {', '.join(self.names())}")
-        self._own.close()
         click.echo(f"starting a service for {version.parent.name}/{version.name} ...", err=True)
-        url = self._own.enter_context(own_service(version))
-        client = self._own.enter_context(Unroll(url, api_key=""))
-        (model,) = client.models().models
+        with ExitStack() as starting:
+            client = starting.enter_context(Unroll(starting.enter_context(own_service(version)), api_key=""))
+            (model,) = client.models().models
+            started = starting.pop_all()
+        self._own.close()  # the one before, if this one has started
+        self._own = started
         return client, model
 
 
