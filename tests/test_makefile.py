@@ -27,7 +27,10 @@ def test_serving_installs_less_than_testing(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "setup.py", "Makefile", "app/models/serving/native"):
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target)
+        else:
+            shutil.copy(ROOT / name, target)
     python = tmp_path / "noting-python"
     python.write_text(NOTES)
     python.chmod(0o755)

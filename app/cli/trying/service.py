@@ -73,14 +73,15 @@ def _link(source: str, target: str) -> None:
 
 def _start(store: Path, log: Path) -> subprocess.Popen[bytes]:
     options = ("--store", str(store), "--port", "0", "--engines", "1", "--log-level", "warning", "--no-log-requests")
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "app", "serve", *options],
-        stdin=subprocess.DEVNULL,
-        stdout=log.open("wb"),
-        stderr=subprocess.STDOUT,
-        env={name: value for name, value in os.environ.items() if not name.startswith("UNROLL_")},
-        start_new_session=True,  # Ctrl-C stops an answer, not the service
-    )
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "app", "serve", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("UNROLL_")},
+            start_new_session=True,  # Ctrl-C stops an answer, not the service
+        )
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

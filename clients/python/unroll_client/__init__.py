@@ -136,12 +136,14 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import the module of a name that needs httpx."""
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    return found
+if not TYPE_CHECKING:  # which would take every name
+
+    def __getattr__(name: str) -> Any:
+        """Import the module of a name that needs httpx."""
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+        return found
 
 
 def __dir__() -> list[str]:
