@@ -61,15 +61,16 @@ def _local_store(source: str, names: Sequence[str], store: Path) -> Iterator[Pat
             yield store_in(Path(folder))
     elif is_url(source):
         remote = RemoteStore(source, store / _COPY)
-        for name in {name.partition("/")[0] for name in names} or {None}:
+        wanted: list[str | None] = [*dict.fromkeys(name.partition("/")[0] for name in names)]
+        for name in wanted or [None]:
             remote.update(name)
         yield remote.root
         shutil.rmtree(store / _COPY)
     else:
-        folder = store_in(Path(source))
-        if not folder.is_dir():
+        root = store_in(Path(source))
+        if not root.is_dir():
             raise click.BadParameter(f"{source} is not a folder", param_hint="--from")
-        yield folder
+        yield root
 
 
 def _clone(url: str, folder: Path) -> None:
