@@ -2,20 +2,30 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
+SERVING := $(VENV)/installed-serving
 STAMP := $(VENV)/installed
+BUILT_FROM := pyproject.toml setup.py app/models/serving/native/kernels.c app/models/serving/native/kernels.h
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 # Bytecode is kept, also where the environment says otherwise: tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: serve test test-kserve test-slow image docker-test check format docs openapi examples client fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers soak clean
 
-$(STAMP): pyproject.toml setup.py app/models/serving/native/kernels.c app/models/serving/native/kernels.h
+# What serving needs, and then the rest in the same environment. An environment that has the rest has both stamps.
+$(SERVING): $(BUILT_FROM)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -qq --disable-pip-version-check "torch>=2.11,<2.14"
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[training,benchmarks,dev]"
+	@echo "installing what serving needs into $(VENV): about 0.9 GB with a CPU build of torch"
+	$(PIP) "torch>=2.11,<2.14"
+	$(PIP) --editable .
+	touch $(SERVING)
+
+$(STAMP): $(SERVING)
+	@echo "installing what tests, training and benchmarks need into $(VENV): about 0.9 GB more"
+	$(PIP) --editable ".[training,benchmarks,dev]"
 	touch $(STAMP)
 
-serve: $(STAMP)
+serve: $(SERVING)
 	$(BIN)/unroll serve
 
 # `make test-slow` runs the slow tests: whole benchmarks, and long series of similar cases.

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.api.access.rates import check_rate
+from app.api.access.rate_text import check_rate
 from app.tasks.answers.limits import LONGEST_HORIZON
 
 SECRETS = (

@@ -55,7 +55,7 @@ class Worker(SupervisedProcess):
         )
         super().__init__(
             f"worker {index}",
-            [sys.executable, "-m", "app.workers", msgspec.json.encode(config).decode()],
+            [sys.executable, "-P", "-m", "app.workers", msgspec.json.encode(config).decode()],
             environment=settings.secrets(),
             descriptors=(listener.fileno(),),
             heartbeat_seconds=settings.heartbeat_seconds,

@@ -92,12 +92,13 @@ def classifiers(store: Path, missing: dict[str, str]) -> Iterator[tuple[str, Cla
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
+PAGES = (Path("docs/long-term-dependency.md"), Path("docs/ko/long-term-dependency.md"))
 
 
 @click.command()
 @click.option("--output", type=FILE, default=Path("docs/long-term-dependency.json"), help="JSON file for the numbers.")
 @click.option("--plots", type=FOLDER, default=Path("docs/plots"), help="Folder for the plots.")
-@click.option("--page", type=FILE, default=Path("docs/long-term-dependency.md"), help="Page whose tables are written.")
+@click.option("--page", "pages", type=FILE, multiple=True, default=PAGES, help="Pages whose tables are written.")
 @click.option("--store", type=FOLDER, default=STORE, help="The model store.")
 @click.option("--data", type=FOLDER, default=Path("data"), help="Folder with the raw data.")
 @click.option(
@@ -114,7 +115,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 def main(
     output: Path,
     plots: Path,
-    page: Path,
+    pages: tuple[Path, ...],
     store: Path,
     data: Path,
     parts: tuple[str, ...],
@@ -141,8 +142,9 @@ def main(
     results.write(output)
     for path in draw(results, plots):
         click.echo(f"wrote {path}")
-    page.write_text(fill(page.read_text(encoding="utf8"), results), encoding="utf8")
-    click.echo(f"wrote {output} and the tables of {page}")
+    for page in pages:
+        page.write_text(fill(page.read_text(encoding="utf8"), results), encoding="utf8")
+    click.echo(f"wrote {output} and the tables of {', '.join(map(str, pages))}")
 
 
 if __name__ == "__main__":

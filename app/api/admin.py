@@ -66,7 +66,7 @@ async def _read(request: Request, form: type[Form]) -> Form:
 @router.post(
     "/load",
     operation_id="load_model",
-    summary="Load a version beside the others",
+    summary="Load a version",
     responses=problems(
         AdminOff, NotAllowed, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable, UnsupportedMedia
     ),
@@ -92,7 +92,7 @@ async def load(name: Name, request: Request, service: Administrated) -> LoadedVe
 @router.put(
     "/default",
     operation_id="set_default_version",
-    summary="Set the default version of a name",
+    summary="Set the default version",
     responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, StoreNotWritable, UnsupportedMedia),
     openapi_extra=_described(
         DefaultRequest,

@@ -22,7 +22,7 @@ METRICS: dict[str, Any] = {
 router = APIRouter(tags=["Operation"])
 
 
-@router.get("/healthz", operation_id="health", summary="Is the process up?")
+@router.get("/healthz", operation_id="health", summary="Check that the process is up")
 async def healthz() -> Health:
     """200 while the front end runs, even without a ready engine."""
     return Health()
@@ -31,7 +31,7 @@ async def healthz() -> Health:
 @router.get(
     "/readyz",
     operation_id="readiness",
-    summary="Are requests answered?",
+    summary="Check that requests are answered",
     responses={503: {"model": Readiness, "description": "Not every engine is ready, or the service is about to end"}},
 )
 async def readyz(service: ServiceDependency, response: Response) -> Readiness:
@@ -57,7 +57,7 @@ async def readyz(service: ServiceDependency, response: Response) -> Readiness:
 @router.get(
     "/metrics",
     operation_id="metrics",
-    summary="Prometheus metrics",
+    summary="Get metrics for Prometheus",
     response_class=Response,
     responses={200: METRICS},
 )

@@ -45,7 +45,7 @@ async def models(service: ServiceDependency) -> ModelList:
 @router.get(
     "/v1/models/{name}",
     operation_id="get_model",
-    summary="Get one model",
+    summary="Get a model",
     response_model_exclude_none=True,
     responses=problems(ModelNotFound, ModelUnavailable),
 )

@@ -6,10 +6,7 @@ from typing import Literal
 
 import click
 
-from app.cli.messages import errors_as_messages
 from app.cli.store_option import store_option
-from app.export.exporting import export as export_version
-from app.store.listing import newest_version
 
 
 @click.command()
@@ -30,6 +27,10 @@ def export(name: str, folder: Path, version: int | None, form: Literal["pytorch"
 
     DIR must be new or empty.
     """
+    from app.cli.messages import errors_as_messages
+    from app.export.exporting import export as export_version
+    from app.store.listing import newest_version
+
     with errors_as_messages():
         written = export_version(store, name, version or newest_version(store, name), form, folder)
     for file in written.files:

@@ -1,11 +1,8 @@
 """`unroll key`."""
 
-import json
-
 import click
-from pydantic import ValidationError
 
-from app.api.access.keys import Key, Role, hash_of, new_token
+from app.api.access.roles import Role
 
 
 @click.group()
@@ -28,6 +25,12 @@ def new_key(name: str, role: str, rate_limit: str | None, concurrent_inputs: int
 
     unroll key new --name alice >> keys.toml
     """
+    import json
+
+    from pydantic import ValidationError
+
+    from app.api.access.keys import Key, hash_of, new_token
+
     token = new_token()
     limits = {"rate_limit": rate_limit, "concurrent_inputs": concurrent_inputs}
     try:

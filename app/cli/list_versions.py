@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from app.cli.store_option import store_option
-from app.store.model_store import inspect_version, read_store
 
 
 @click.command()
@@ -16,6 +15,8 @@ def list_versions(store: Path) -> None:
     A broken version is listed with the reason. It checks manifests and the sizes of files; `unroll verify` checks
     hashes, too.
     """
+    from app.store.model_store import inspect_version, read_store
+
     contents = read_store(store, inspect_version)
     for version in contents.versions:
         manifest = version.manifest

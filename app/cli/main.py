@@ -8,6 +8,7 @@ from app.version import VERSION
 COMMANDS = {
     "serve": LazyCommand("app.cli.serve", "serve", "Serve the model store over HTTP until SIGTERM or Ctrl-C."),
     "ask": LazyCommand("app.cli.ask.command", "ask", "Send inputs to a running service."),
+    "try": LazyCommand("app.cli.try_model", "try_model", "Try a model at a prompt in the terminal."),
     "list": LazyCommand("app.cli.list_versions", "list_versions", "List the versions in a model store."),
     "show": LazyCommand("app.cli.show", "show", "Show the manifests of a model's versions."),
     "verify": LazyCommand("app.cli.verify", "verify", "Check versions as an engine does."),
@@ -17,11 +18,12 @@ COMMANDS = {
     ),
     "export": LazyCommand("app.cli.export", "export", "Write a version as files that need no Unroll."),
     "layouts": LazyCommand("app.cli.layouts", "layouts", "List the checkpoint layouts that `unroll import` reads."),
+    "pull": LazyCommand("app.cli.pull", "pull", "Copy models into a model store."),
     "key": LazyCommand("app.cli.key", "key", "Make keys for callers of the service."),
 }
 
 
-@click.group(cls=LazyGroup, lazy_commands=COMMANDS)
+@click.group(cls=LazyGroup, lazy_commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="unroll")
 def main() -> None:
     """Serve trained recurrent networks over REST."""

@@ -5,8 +5,6 @@ from pathlib import Path
 import click
 
 from app.cli.store_option import store_option
-from app.store.listing import version_folders
-from app.store.publishing import remove_version
 
 
 @click.command()
@@ -19,6 +17,9 @@ def remove(name: str, version: int, store: Path, yes: bool) -> None:
 
     Unload the version first from each service that serves it.
     """
+    from app.store.listing import version_folders
+    from app.store.publishing import remove_version
+
     folder = version_folders(store).get(f"{name}/{version}")
     if folder is None:
         raise click.ClickException(f"{store} has no {name}/{version}; `unroll list` lists its versions")

@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from app.cli.store_option import store_option
-from app.store.model_store import inspect_version, read_store
 
 
 @click.command()
@@ -16,6 +15,8 @@ def show(name: str, store: Path) -> None:
 
     Members that have their default are left out.
     """
+    from app.store.model_store import inspect_version, read_store
+
     manifests = [
         version.manifest for version in read_store(store, inspect_version).versions if version.manifest.name == name
     ]

@@ -51,7 +51,7 @@ class EngineProcess(SupervisedProcess):
         threads = str(config.threads)
         super().__init__(
             f"engine on {config.device}",
-            [sys.executable, "-m", "app.engine", msgspec.json.encode(config).decode()],
+            [sys.executable, "-P", "-m", "app.engine", msgspec.json.encode(config).decode()],
             environment={
                 "OMP_NUM_THREADS": threads,
                 "MKL_NUM_THREADS": threads,

@@ -16,7 +16,7 @@ from app.errors import VersionExists
 from app.store.file_entry import FileEntry
 from app.store.hashes import sha256_of
 from app.store.manifest import Manifest
-from app.store.names import MANIFEST
+from app.store.names import DEFAULT_FILE, MANIFEST
 from app.store.regular_files import size_of
 
 _NEW = ".new-"
@@ -105,11 +105,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def remove_version(folder: Path) -> None:
-    """Remove a version. Readers stop seeing it at once; then its files are deleted."""
+    """Remove a version, and the folder of its model if nothing else is in it. Readers stop seeing it at once; then its
+    files are deleted."""
     gone = folder.with_name(f"{_NEW}{folder.name}-removed")
     shutil.rmtree(gone, ignore_errors=True)
     folder.rename(gone)
     shutil.rmtree(gone)
+    if [path.name for path in folder.parent.iterdir()] == [DEFAULT_FILE]:
+        folder.parent.joinpath(DEFAULT_FILE).unlink()
+    with suppress(OSError):  # it has other versions
+        folder.parent.rmdir()
 
 
 def write_whole(path: Path, content: bytes) -> None:

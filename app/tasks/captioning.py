@@ -17,7 +17,7 @@ CAPTIONING = Task(
     options=DecodingOptions,
     face=Face(
         path="/v1/caption",
-        summary="Describe images in a sentence",
+        summary="Describe an image",
         description="""Describes each image in an English sentence: greedily, with beam search (`beams`) or drawn at
 random (`temperature`). With `stream` the answer comes as server-sent events during decoding.
 """,

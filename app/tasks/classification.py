@@ -27,7 +27,7 @@ CLASSIFICATION = Task(
     any_model=True,
     face=Face(
         path="/v1/classify",
-        summary="Label texts, series or clips",
+        summary="Classify a text, a series or a clip",
         description="""Reads each input with a recurrent network and answers with the most probable label and the
 probability of each. Every model with labels can be named, also those of `/v1/sentiment`.
 

@@ -21,7 +21,7 @@ COMPLETION = Task(
     options=CompletionOptions,
     face=Face(
         path="/v1/complete",
-        summary="Continue texts",
+        summary="Complete a text",
         description="""Continues each text, token after token, by a language model: greedily, with beam search (`beams`)
 or drawn at random (`temperature`). The input followed by `text` is the whole text. `next_tokens` adds the most probable
 next tokens with their probabilities; with `stream` the answer comes as server-sent events.

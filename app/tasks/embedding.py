@@ -25,7 +25,7 @@ EMBEDDING = Task(
     any_model=True,
     face=Face(
         path="/v1/embed",
-        summary="Turn inputs into the states of a network",
+        summary="Embed an input as the state of a network",
         description="""Reads each input with a recurrent network and returns the hidden state that sums it up: after the
 last step, or the mean or the largest value over all steps (`pooling`), of one layer (`layer`). Every model with a
 recurrent encoder can be named: classifiers, taggers, forecasters, translators and language models.

@@ -34,7 +34,7 @@ FORECASTING = Task(
     options=ForecastOptions,
     face=Face(
         path="/v1/forecast",
-        summary="Forecast series of numbers",
+        summary="Forecast a series of numbers",
         description="""Reads each series with a recurrent network and answers with the rows that follow, in the units of
 the data. Scaling, the window that the network reads, and what becomes of missing numbers are the model's: `GET
 /v1/models` describes its features.

@@ -17,7 +17,7 @@ PRIMING = Task(
     any_model=True,
     face=Face(
         path="/v1/states",
-        summary="Read inputs once, to continue from later",
+        summary="Read an input once, to continue later",
         description="""Reads each input and returns the state of the network after it, as a text. Later requests send it
 as `state`, and the model reads only what came since: of `/v1/complete` as of all tasks of the model. A state may be
 sent any number of times, to any service with the same `state_secret` and the same version of the model.

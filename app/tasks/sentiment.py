@@ -60,7 +60,7 @@ SENTIMENT = Task(
     options=SentimentOptions,
     face=Face(
         path="/v1/sentiment",
-        summary="Label texts as positive or negative",
+        summary="Find the sentiment of a text",
         description="""Reads each text with a recurrent network and answers with the most probable label, the
 probability of each label, and `polarity`, a signed degree from -1 (negative) to +1 (positive).
 

@@ -20,7 +20,7 @@ TAGGING = Task(
     options=TaggingOptions,
     face=Face(
         path="/v1/tag",
-        summary="Label the words of texts",
+        summary="Tag the words of a text",
         description="""Labels each word of a text, with its place in the text and the probability of the label. A model
 with a CRF chooses the labels of a text together. If the labels mark spans (BIO, IOBES or BILOU), `spans` joins them.
 

@@ -20,7 +20,7 @@ TRANSLATION = Task(
     options=TranslationOptions,
     face=Face(
         path="/v1/translate",
-        summary="Translate sentences",
+        summary="Translate a sentence",
         description="""Translates each sentence, by default from English to Korean: greedily, with beam search (`beams`)
 or drawn at random (`temperature`). With `stream` the answer comes as server-sent events during decoding.
 

@@ -70,9 +70,15 @@ def example_of(parameter: dict[str, Any]) -> Any:
 
 
 def _operations() -> Iterator[Operation]:
+    """With the responses to which the document refers."""
+    shared = {f"#/components/responses/{name}": answer for name, answer in DOCUMENT["components"]["responses"].items()}
     for path, item in DOCUMENT["paths"].items():
         for method, described in item.items():
-            yield Operation(method.upper(), path, described)
+            responses = {
+                status: shared[answer["$ref"]] if "$ref" in answer else answer
+                for status, answer in described["responses"].items()
+            }
+            yield Operation(method.upper(), path, described | {"responses": responses})
 
 
 OPERATIONS = list(_operations())

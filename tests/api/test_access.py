@@ -21,8 +21,9 @@ from starlette.requests import Request
 from starlette.routing import Mount, Route
 
 from app.api.access.guard import CALLER, PROBES, CallerLimits, Guard, client_of
-from app.api.access.keys import Key, Keys, Role, hash_of, new_token
+from app.api.access.keys import Key, Keys, hash_of, new_token
 from app.api.access.rates import Rates
+from app.api.access.roles import Role
 from app.cli.main import main
 from app.main import create_app
 from app.settings import Settings
@@ -318,7 +319,7 @@ def test_other_origins_are_off_by_default(http: httpx.Client) -> None:
     ("path", "policy", "kept"),
     [
         ("/", "default-src 'self'; img-src 'self' blob: data:; ", "no-cache"),
-        ("/docs", "script-src 'self' 'sha256-", "no-cache"),
+        ("/docs", "; style-src 'self' 'unsafe-inline'", "no-cache"),
         ("/assets/web/app.js", "default-src 'self'", "no-cache"),
         ("/v1/models", "default-src 'none'", "no-store"),
         ("/healthz", "default-src 'none'", "no-store"),

@@ -91,7 +91,7 @@ def test_pictures_in_a_form(client: Any, models: Any) -> None:
         for size in ((40, 30), (30, 40))
     ]
     answer = module("api.tasks.caption").sync(
-        client=client, body=models.CaptionForm(images=pictures, beams=2, n_best=2, max_tokens=8)
+        client=client, body=models.ImageFiles(images=pictures), beams=2, n_best=2, max_tokens=8
     )
     assert isinstance(answer, models.SentenceAnswer)
     assert [len(result.hypotheses) for result in answer.results] == [2, 2]

@@ -95,6 +95,34 @@ def test_tags_are_described_and_in_order() -> None:
         assert name_versions == sorted(name_versions), tag
 
 
+def test_problems_of_several_operations_are_written_once() -> None:
+    inline = [
+        json.dumps(answer)
+        for item in DOCUMENT["paths"].values()
+        for described in item.values()
+        for answer in described["responses"].values()
+        if MEDIA_TYPE in answer.get("content", {})
+    ]
+    shared = [json.dumps(answer) for answer in DOCUMENT["components"]["responses"].values()]
+    assert len(set(shared)) == len(shared) > 10
+    assert len(set(inline)) == len(inline)
+    assert not set(inline) & set(shared)
+
+
+def test_options_of_a_form_stand_in_the_query_string_alone() -> None:
+    for operation in OPERATIONS:
+        named = {item["name"] for item in operation.parameters}
+        form = operation.bodies.get("multipart/form-data", {"schema": {"$ref": "#/components/schemas/Problem"}})
+        (place,) = references(form)
+        assert not named & DOCUMENT["components"]["schemas"][place.rsplit("/", 1)[1]]["properties"].keys()
+
+
+def test_administration_says_that_it_needs_a_key() -> None:
+    for operation in OPERATIONS:
+        needs = operation.described["tags"] == ["Administration"]
+        assert needs == ("needs an administrator's key" in operation.described["description"])
+
+
 def test_names_of_operations_are_good_names_of_functions() -> None:
     names = [operation.name for operation in OPERATIONS]
     assert len(set(names)) == len(names)

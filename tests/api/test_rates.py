@@ -15,7 +15,8 @@ from limits import parse_many
 from redis import Redis
 
 from app.api.access.moving_window import MovingWindows
-from app.api.access.rates import Rates, check_rate
+from app.api.access.rate_text import check_rate
+from app.api.access.rates import Rates
 from app.errors import InvalidAccess
 
 SERVER = shutil.which("redis-server")

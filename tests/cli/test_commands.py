@@ -1,5 +1,6 @@
 """The command `unroll`: what each command imports, and what its help says."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +10,30 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.main import COMMANDS, main
+from app.cli.settings_options import GROUPS
+from app.settings import Settings
 
-_HEAVY = {"app.main", "app.importers", "fastapi", "starlette", "uvicorn", "torch", "zmq", "numpy", "tokenizers"}
+_HEAVY = {
+    "app.main",
+    "app.importers",
+    "asyncio",
+    "fastapi",
+    "httpx",
+    "limits",
+    "numpy",
+    "starlette",
+    "tokenizers",
+    "torch",
+    "uvicorn",
+    "zmq",
+}
 _LIGHT_COMMANDS = [
     ("--version",),
     ("--help",),
     ("list",),
     ("show", "sentiment-en"),
-    ("remove", "--help"),
-    ("ask", "--help"),
     ("ask", "translate", "--help"),
+    *((name, "-h") for name in COMMANDS if name != "serve"),
     ("key", "new", "--name", "alice"),
 ]
 
@@ -32,11 +47,36 @@ from app.cli.main import main
 main({[*arguments, *store]!r}, prog_name="unroll", standalone_mode=False)
 print(*sys.modules, file=sys.stderr)
 """
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout
-    modules = set(ran.stderr.split())
+    modules = imported(code)
     assert "app.cli.main" in modules
     assert not modules & _HEAVY
+
+
+def test_the_help_of_serve_imports_settings_alone() -> None:
+    code = """
+import sys
+from app.cli.main import main
+main(["serve", "-h"], prog_name="unroll", standalone_mode=False)
+print(*sys.modules, file=sys.stderr)
+"""
+    assert imported(code) & _HEAVY <= {"asyncio"}  # which pydantic-settings imports
+
+
+def imported(code: str) -> set[str]:
+    """The modules of a process that ran the code, which prints something and then their names to standard error."""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout
+    return set(ran.stderr.split())
+
+
+def test_the_help_of_serve_has_each_setting_in_one_group() -> None:
+    printed = CliRunner().invoke(main, ["serve", "-h"], terminal_width=500).output
+    sections = dict(re.findall(r"^(\S[^\n]*):\n((?:  [^\n]*\n)+)", printed, re.MULTILINE))
+    assert list(sections) == [*GROUPS.values(), "Help"]
+    options = {title: re.findall(r"^  --([a-z-]+)", text, re.MULTILINE) for title, text in sections.items()}
+    shown = [name.replace("-", "_") for title in GROUPS.values() for name in options[title]]
+    assert shown == list(Settings.model_fields)
+    assert sections["Help"].split()[:2] == ["-h,", "--help"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

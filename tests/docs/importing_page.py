@@ -68,7 +68,7 @@ def _printed(command: str) -> str:
     if program == "cat":
         return "".join(Path(file).read_text(encoding="utf8") for file in arguments)
     assert program == "python", command
-    run = subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True, timeout=100)
+    run = subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True, timeout=250)
     return run.stdout
 
 

@@ -27,7 +27,7 @@ from tests.docs import generated
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     page
-    for folder in (".", "docs", "docs/adr", "docs/api", "benchmarks", "model_store/*/*")
+    for folder in (".", "docs", "docs/adr", "docs/api", "docs/ko", "benchmarks", "model_store/*/*")
     for page in ROOT.glob(f"{folder}/*.md")
 )
 API_PAGES = sorted(ROOT.glob("docs/api/*.md"))

@@ -48,5 +48,22 @@ def test_remove_asks_first(store: Path) -> None:
     assert kept.exit_code == 1
     assert (store / "caption-en" / "1").is_dir()
     assert run(store, "remove", "caption-en", "1", "--yes").exit_code == 0
-    assert not (store / "caption-en" / "1").exists()
+    assert not (store / "caption-en").exists()  # no empty folder
     assert "has no caption-en/1" in run(store, "remove", "caption-en", "1", "--yes").output
+
+
+def test_remove_keeps_the_folder_of_other_versions(store: Path) -> None:
+    model = store / "caption-en"
+    shutil.copytree(model / "1", model / "2")
+    model.joinpath("default.json").write_text('{"version": 1}')
+    assert run(store, "remove", "caption-en", "2", "--yes").exit_code == 0
+    assert {path.name for path in model.iterdir()} == {"1", "default.json"}
+    assert run(store, "remove", "caption-en", "1", "--yes").exit_code == 0
+    assert not model.exists()
+
+
+@pytest.mark.parametrize("command", [("list",), ("show", "lm-en"), ("verify",), ("serve",)], ids=" ".join)
+def test_without_a_store_a_command_says_how_to_get_models(command: tuple[str, ...], tmp_path: Path) -> None:
+    ran = run(tmp_path / "missing", *command)
+    assert ran.exit_code == 2
+    assert "unroll pull" in ran.output

@@ -11,7 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from app.api.access.keys import Key, Role, hash_of, new_token
+from app.api.access.keys import Key, hash_of, new_token
+from app.api.access.roles import Role
 from app.main import create_app
 from app.settings import Settings
 from tests.api.operations import BY_NAME

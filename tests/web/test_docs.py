@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.api.conftest import administered
@@ -26,6 +27,15 @@ def authorize(visit: Visit, scheme: str, key: str) -> None:
     form.locator("button.authorize").click()
     expect(form.get_by_role("button", name="Remove authorization")).to_be_visible()
     visit.page.locator("button.close-modal").click()
+
+
+def open_docs(visit: Visit) -> None:
+    """Go to the page, and unfold the section that it folds."""
+    visit.go("/docs")
+    folded = visit.page.locator(".opblock-tag[data-is-open=false]")
+    expect(folded).to_have_attribute("data-tag", "Open Inference Protocol")
+    folded.locator("button.expand-operation").click()
+    expect(folded).to_have_count(0)
 
 
 def block(visit: Visit, operation: Operation) -> Locator:
@@ -72,7 +82,7 @@ def execute(visit: Visit, operation: Operation, block: Locator) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("tag", [tag for tag in TAGS if tag != ADMINISTRATION])
 def test_every_operation_runs(visit: Visit, tag: str) -> None:
-    visit.go("/docs")
+    open_docs(visit)
     for operation in OPERATIONS:
         if operation.described["tags"] == [tag]:
             opened = block(visit, operation)
@@ -103,8 +113,8 @@ def test_an_administrator_shows_a_key(browser: Browser, administered: str, pictu
 
 @pytest.mark.slow  # test_access.py and test_root_path.py open Swagger UI, which takes three seconds of processor time
 def test_operations_stand_in_the_order_of_the_document(visit: Visit) -> None:
-    page = visit.go("/docs")
-    page.locator(".opblock-tag-section").first.wait_for()
+    open_docs(visit)
+    page = visit.page
     assert [item.get_attribute("data-tag") for item in page.locator("h3.opblock-tag").all()] == TAGS
     shown = [item.get_attribute("data-path") for item in page.locator(".opblock-summary-path").all()]
     assert shown == [item.path for tag in TAGS for item in OPERATIONS if item.described["tags"] == [tag]]
@@ -122,3 +132,15 @@ def test_a_picture_is_uploaded(visit: Visit, picture: Path) -> None:
         body.locator("input[type=file]").set_input_files(picture)
         execute(visit, caption, opened)
     visit.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["caption", "classify_pieces", "load_model", "metrics"])
+def test_axe_finds_nothing(visit: Visit, name: str) -> None:
+    """Names of controls, levels of headings and contrast, with an operation open."""
+    open_docs(visit)
+    (operation,) = [operation for operation in OPERATIONS if operation.name == name]
+    opened = block(visit, operation)
+    opened.locator(".responses-table").first.wait_for()
+    violations = Axe().run(visit.page).response["violations"]
+    assert [(rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in violations] == []

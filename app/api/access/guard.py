@@ -11,8 +11,9 @@ from functools import lru_cache
 
 from starlette.requests import Request
 
-from app.api.access.keys import Key, Keys, Role
+from app.api.access.keys import Key, Keys
 from app.api.access.rates import Exceeded, Rates
+from app.api.access.roles import Role
 from app.errors import AdminOff, NotAllowed, RateLimited, TooManyInputs, UnrollError, WrongKey
 from app.metrics import Metrics, Reason
 

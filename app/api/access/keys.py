@@ -9,28 +9,20 @@ import logging
 import secrets
 import tomllib
 from collections.abc import Sequence
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from app.api.access.rates import check_rate
+from app.api.access.rate_text import check_rate
+from app.api.access.roles import Role
 from app.errors import InvalidAccess
 
 log = logging.getLogger("unroll.access")
 _PREFIX = "unroll_"  # lets people and secret scanners recognise a key
 _TOKEN_BYTES = 32
 _HASH = "sha256:"
-
-
-class Role(StrEnum):
-    """The rights of a key: `user` for the tasks, `admin` for everything, `monitor` for `/metrics` only."""
-
-    USER = "user"
-    ADMIN = "admin"
-    MONITOR = "monitor"
 
 
 class Key(BaseModel):

@@ -7,32 +7,18 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from limits import RateLimitItem, parse_many
+from limits import RateLimitItem
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter as SharedWindow
 from limits.errors import ConfigurationError, StorageError
 
 from app.api.access.moving_window import MovingWindows
+from app.api.access.rate_text import rates_in
 from app.errors import InvalidAccess
 
 log = logging.getLogger("unroll.access")
-_MOST = 100_000  # requests in a window: each is stored until it leaves the window
 _REDIS_SECONDS = 0.5  # timeout of connecting, and of each reply
 _RETRY_SECONDS = 5.0  # between a failure of Redis and the next attempt
-
-
-def check_rate(text: str) -> str:
-    """The text, if it is empty or a rate, such as `10/second;1000/hour`. Raises ValueError."""
-    if text and not all(0 < item.amount <= _MOST and item.get_expiry() > 0 for item in _parsed(text)):
-        raise ValueError(f"a rate allows 1 to {_MOST} requests in a period, such as 10/second;1000/hour")
-    return text
-
-
-def _parsed(text: str) -> list[RateLimitItem]:
-    try:
-        return parse_many(text)
-    except ValueError:
-        raise ValueError("write a rate like 10/second;1000/hour") from None
 
 
 class Exceeded(NamedTuple):
@@ -96,7 +82,7 @@ class Rates:
 
 def _items(rate: str, share: int) -> list[RateLimitItem]:
     """The limits of `rate`, the shortest window first, each divided by `share`."""
-    items = sorted(parse_many(rate), key=RateLimitItem.get_expiry)
+    items = sorted(rates_in(rate), key=RateLimitItem.get_expiry)
     return [type(item)(-(-item.amount // share), item.multiples) for item in items]
 
 

@@ -6,7 +6,7 @@ Without keys and limits it is not installed. It puts a `Caller` into the scope.
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.access.guard import CALLER, Guard, is_public, rate_limited, reason_of
-from app.api.access.keys import Role
+from app.api.access.roles import Role
 from app.api.refusals import Refusal, refuse
 from app.api.routes import task_match_of
 from app.errors import NotAllowed, UnrollError

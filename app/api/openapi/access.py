@@ -13,6 +13,7 @@ _SCHEMES = {
 }
 _NEEDED: list[dict[str, list[str]]] = [{name: []} for name in _SCHEMES]
 _ADMINISTRATION = "Administration"
+_NEEDS_KEY = "It needs an administrator's key: press **Authorize** and enter it."
 
 
 def describe_access(document: dict[str, Any], routes: Routes) -> None:
@@ -34,4 +35,5 @@ def _describe(operation: dict[str, Any], path: str) -> None:
         return
     if _ADMINISTRATION in operation.get("tags", ()):
         operation["security"] = _NEEDED
+        operation["description"] += f"\n\n{_NEEDS_KEY}"
     add_problems(operation, WrongKey, NotAllowed)

@@ -10,6 +10,7 @@ from app.api.body import JSON, NULL
 from app.api.openapi.access import describe_access
 from app.api.openapi.answers import DESCRIPTIONS
 from app.api.openapi.examples import recorded_answers, recorded_problems
+from app.api.openapi.shared_problems import shared_problems
 from app.api.problems import MEDIA_TYPE, Problem
 from app.api.routes import ErrorMembers, Routes
 
@@ -19,8 +20,8 @@ TAGS = (
     {"name": "Models", "description": "The versions that the service has."},
     {
         "name": "Administration",
-        "description": "Load and unload versions while requests run. Off unless the service has an administrator key; "
-        "press **Authorize** and enter it.",
+        "description": "Load and unload versions while requests run. Needs an administrator's key: start the service "
+        "with one (`UNROLL_ADMIN_KEY`), press **Authorize** and enter it.",
     },
     {
         "name": "Compatible",
@@ -61,6 +62,7 @@ def install_document(app: FastAPI, routes: Routes) -> None:
                 match = routes.match(path)
                 _show_problems(operation, match.route.error_members if match is not None else None)
             document["components"]["schemas"] = dict(sorted(schemas.items()))
+            document["components"]["responses"] = shared_problems(document["paths"])
             app.openapi_schema = document
         return app.openapi_schema or {}
 

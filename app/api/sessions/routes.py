@@ -45,7 +45,7 @@ class ForgottenSessions(BaseModel):
 @router.get(
     "/v1/sessions",
     operation_id="list_sessions",
-    summary="List the sessions of a key",
+    summary="List the sessions",
     responses=problems(SessionsOff, SessionsUnreachable),
 )
 async def sessions(request: Request, service: ServiceDependency) -> SessionList:
@@ -60,7 +60,7 @@ async def sessions(request: Request, service: ServiceDependency) -> SessionList:
 @router.delete(
     "/v1/sessions",
     operation_id="forget_sessions",
-    summary="Forget all sessions of a key",
+    summary="Forget all sessions",
     responses=problems(SessionsOff, SessionsUnreachable, TimedOut),
 )
 async def forget_all(request: Request, service: ServiceDependency) -> ForgottenSessions:

@@ -1,9 +1,8 @@
-"""Files in the field of a multipart form, and options in a form or a query string."""
+"""Files in the field of a multipart form, and options in a query string."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
@@ -45,11 +44,3 @@ def with_query(request: Request, in_body: OptionsT, options: type[OptionsT]) -> 
         )
     given = {name: getattr(in_query, name) for name in in_query.model_fields_set}
     return in_body.model_copy(update=given)
-
-
-def described_form(form: type[BaseModel], field: str) -> dict[str, Any]:
-    """The schema of a multipart form with files in a field."""
-    schema = form.model_json_schema()
-    for option in schema["properties"].keys() - {field}:
-        schema["properties"][option]["examples"] = [""]  # Swagger UI sends these; a blank field counts as left out
-    return schema

@@ -32,12 +32,6 @@ def json_form(task: Task, inputs: type[BaseModel]) -> type[TaskRequest]:
     return _form(task, "Request", task.options, Options, inputs)
 
 
-@cache
-def multipart_form(task: Task, files: type[BaseModel]) -> type[BaseModel]:
-    """The multipart form of a task whose inputs are files."""
-    return _form(task, "Form", task.options, Options, files)
-
-
 def _form(task: Task, suffix: str, *bases: type[BaseModel]) -> type[Any]:
     form: type[Any] = create_model(f"{task.verb.capitalize()}{suffix}", __base__=bases, __doc__=task.face.inputs)
     return form

@@ -20,8 +20,8 @@ from app.api.body import (
 )
 from app.api.file_text import file_content, is_image_url
 from app.api.service import Service
-from app.api.tasks.files import BINARY, MULTIPART, described_form, read_files, with_query
-from app.api.tasks.forms import RequestOptions, json_form, multipart_form, options_form
+from app.api.tasks.files import BINARY, MULTIPART, read_files, with_query
+from app.api.tasks.forms import RequestOptions, json_form, options_form
 from app.errors import EmptyInput, InputTooShort, InvalidImage, UnrollError
 from app.tasks.request_form import RequestForm
 from app.tasks.sources.frames import Clip
@@ -79,7 +79,7 @@ class ClipInputs(RequestForm):
 
 
 class ClipFiles(BaseModel):
-    """A clip as files."""
+    """A clip as files. Options are parameters of the query string, or more fields of the form."""
 
     frames: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
         description="The images of one clip in their order (JPEG, PNG or WebP), or one animated GIF or WebP."
@@ -96,7 +96,6 @@ class FramesBody:
 
     def __init__(self, task: Task) -> None:
         self.json = json_form(task, ClipInputs)
-        self._multipart = multipart_form(task, ClipFiles)
         self._options = options_form(task)
         self._examples = dict(task.face.examples)
 
@@ -140,7 +139,7 @@ class FramesBody:
                 "required": True,
                 "content": {
                     **json_body(self.json, self._examples),
-                    MULTIPART: {"schema": described_form(self._multipart, _FIELD)},
+                    MULTIPART: {"schema": ClipFiles.model_json_schema()},
                     **dict.fromkeys(RAW_TYPES, BINARY),
                 },
             },

@@ -20,8 +20,8 @@ from app.api.body import (
 from app.api.file_text import file_content
 from app.api.options import Inputs
 from app.api.service import Service
-from app.api.tasks.files import BINARY, MULTIPART, described_form, read_files, with_query
-from app.api.tasks.forms import RequestOptions, json_form, multipart_form, options_form
+from app.api.tasks.files import BINARY, MULTIPART, read_files, with_query
+from app.api.tasks.forms import RequestOptions, json_form, options_form
 from app.errors import EmptyInput, InvalidImage, UnrollError
 from app.tasks.request_form import RequestForm
 from app.tasks.task import Task
@@ -37,7 +37,7 @@ class ImageInputs(RequestForm):
 
 
 class ImageFiles(BaseModel):
-    """Images as files."""
+    """Images as files. Options are parameters of the query string, or more fields of the form."""
 
     images: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
         description="One or more JPEG, PNG or WebP files."
@@ -51,7 +51,6 @@ class ImageBody:
 
     def __init__(self, task: Task) -> None:
         self.json = json_form(task, ImageInputs)
-        self._multipart = multipart_form(task, ImageFiles)
         self._options = options_form(task)
         self._examples = dict(task.face.examples)
 
@@ -86,7 +85,7 @@ class ImageBody:
                 "required": True,
                 "content": {
                     **json_body(self.json, self._examples),
-                    MULTIPART: {"schema": described_form(self._multipart, _FIELD)},
+                    MULTIPART: {"schema": ImageFiles.model_json_schema()},
                     **dict.fromkeys(RAW_TYPES, BINARY),
                 },
             },

@@ -10,12 +10,9 @@ from typing import Any
 import click
 from unroll_client import TASKS, Task, UnrollClientError
 
-from app.cli.ask.answering import answer_inputs
-from app.cli.ask.batches import Run
 from app.cli.ask.inputs import describe_inputs, metavar, read_inputs
 from app.cli.ask.options import common_options, task_options
 from app.cli.ask.printing import Form
-from app.cli.ask.streaming import stream_inputs
 
 _INTERRUPTED = 130  # exit status of a process that Ctrl-C ends, as shells report it
 
@@ -55,6 +52,10 @@ def _command(task: Task[Any]) -> click.Command:
             raise click.UsageError("--csv prints forecasts; leave it out")
         if csv and (jsonl or output):
             raise click.UsageError("--csv prints CSV; use it without --jsonl and --output")
+        from app.cli.ask.answering import answer_inputs
+        from app.cli.ask.batches import Run
+        from app.cli.ask.streaming import stream_inputs
+
         form: Form = "jsonl" if jsonl else "csv" if csv else "text"
         read = read_inputs(inputs, file, sys.stdin.buffer, task.sources)
         given = {name: _plain(item) for name, item in options.items() if item not in (None, ())}

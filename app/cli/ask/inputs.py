@@ -87,7 +87,7 @@ def _named(given: str, sources: Sequence[SourceKind]) -> list[Given]:
         case "series":
             return [Given(path, partial(_read_csv, path)) for path in _files(given, _TABLES)]
         case "frames":
-            return [Given(given, partial(_read_clip, given))]
+            return [Given(given, partial(read_clip, given))]
         case "text" | "words":
             return [Given(given, lambda: given)]
         case _:
@@ -124,7 +124,7 @@ def _read_csv(path: str) -> Csv:
     return Csv(Path(path).read_bytes())
 
 
-def _read_clip(path: str) -> Clip:
+def read_clip(path: str) -> Clip:
     """The clip in an animated file, or in the files of a folder in the order of the numbers in their names. Raises
     OSError."""
     if not path.endswith("/") and not Path(path).is_dir():

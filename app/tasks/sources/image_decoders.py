@@ -84,6 +84,7 @@ class _ImageDecoder:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
+                    "-P",  # a folder `app` in the current folder is another program
                     "-m",
                     "app.tasks.sources.image_decoder",
                     str(self._seconds),

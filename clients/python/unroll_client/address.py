@@ -1,11 +1,13 @@
 """Where a client sends its requests, and with which key."""
 
 import os
-import ssl
 from functools import cache
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
-import httpx
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
 
 API_KEY = "UNROLL_API_KEY"
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -16,12 +18,14 @@ class ClientArguments(TypedDict):
 
     base_url: str
     headers: dict[str, str]
-    limits: httpx.Limits
-    verify: ssl.SSLContext
+    limits: "httpx.Limits"
+    verify: "ssl.SSLContext"
 
 
 def client_arguments(url: str, api_key: str | None) -> ClientArguments:
     """Without `api_key` the key comes from the environment. Raises ValueError."""
+    import httpx
+
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
@@ -36,6 +40,8 @@ def client_arguments(url: str, api_key: str | None) -> ClientArguments:
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
+def _certificates() -> "ssl.SSLContext":
     """The trusted certificates. The clients of a process share them, because loading them takes 25 ms."""
+    import httpx
+
     return httpx.create_ssl_context()

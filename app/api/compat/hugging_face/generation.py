@@ -61,7 +61,7 @@ router = APIRouter(tags=["Compatible"])
 @router.post(
     TEXT_GENERATION.path,
     operation_id="hugging_face_text_generation",
-    summary="Continue texts, for Hugging Face's clients",
+    summary="Complete a text (Hugging Face)",
     response_model=list[Generation],
     responses={200: STREAMED, **problems(*COMMON_ERRORS, ContradictoryOptions)},
     openapi_extra=described("lm-en", TextGenerationRequest, TEXT_GENERATION_EXAMPLES),

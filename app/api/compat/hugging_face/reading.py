@@ -51,7 +51,7 @@ router = APIRouter(tags=["Compatible"])
 @router.post(
     TAGGING.path,
     operation_id="hugging_face_token_classification",
-    summary="Label the words of texts, for Hugging Face's clients",
+    summary="Tag the words of a text (Hugging Face)",
     response_model=list[Entity] | list[list[Entity]],
     response_model_exclude_none=True,
     responses=problems(*COMMON_ERRORS),
@@ -112,7 +112,7 @@ def _groups(labels: Sequence[str], names: Sequence[str]) -> list[WordSpan]:
 @router.post(
     EMBEDDING.path,
     operation_id="hugging_face_feature_extraction",
-    summary="Embed texts, for Hugging Face's clients",
+    summary="Embed a text (Hugging Face)",
     response_model=Features,
     responses=problems(*COMMON_ERRORS),
     openapi_extra=described("sentiment-en", FeatureExtractionRequest, EMBEDDING_EXAMPLES),

@@ -68,7 +68,7 @@ router = APIRouter(tags=["Compatible"])
 @router.post(
     CLASSIFICATION.path,
     operation_id="hugging_face_text_classification",
-    summary="Label texts, for Hugging Face's clients",
+    summary="Classify a text (Hugging Face)",
     response_model=list[list[ClassificationLabel]],
     responses=problems(*COMMON_ERRORS),
     openapi_extra=described("sentiment-en", ClassificationRequest, CLASSIFICATION_EXAMPLES),
@@ -94,7 +94,7 @@ async def classify(request: Request) -> Response:
 @router.post(
     TRANSLATION.path,
     operation_id="hugging_face_translation",
-    summary="Translate sentences, for Hugging Face's clients",
+    summary="Translate a sentence (Hugging Face)",
     response_model=list[TranslationText],
     responses=problems(*COMMON_ERRORS, UnknownLanguage, ContradictoryOptions),
     openapi_extra=described("translate-en-ko", TranslationRequest, TRANSLATION_EXAMPLES),
@@ -129,7 +129,7 @@ def _translation(task: Task, parameters: TranslationParameters) -> TextToTransla
 @router.post(
     IMAGE_TO_TEXT.path,
     operation_id="hugging_face_image_to_text",
-    summary="Describe images, for Hugging Face's clients",
+    summary="Describe an image (Hugging Face)",
     response_model=list[GeneratedText],
     responses=problems(*COMMON_ERRORS, InvalidImage, ContradictoryOptions),
     openapi_extra=described(

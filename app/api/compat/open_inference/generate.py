@@ -100,7 +100,7 @@ def _chosen(request: Request, prompt: _TextRequest) -> Options:
 @for_both(
     router.post,
     GENERATE,
-    summary="Generate text with {}, for Triton's clients",
+    summary="Generate text with {}",
     example="lm-en",
     content=_CONTENT,
     response_model=GenerateAnswer,
@@ -123,7 +123,7 @@ async def generate(request: Request) -> Response:
 @for_both(
     router.post,
     STREAM,
-    summary="Stream text from {}, for Triton's clients",
+    summary="Stream text from {}",
     example="lm-en",
     content=_CONTENT,
     response_model=None,

@@ -53,7 +53,7 @@ _ERRORS = problems(*COMMON_ERRORS, InvalidImage, ContradictoryOptions, *STATE_ER
 @for_both(
     router.post,
     INFER,
-    summary="Run {}, for clients of the Open Inference Protocol",
+    summary="Run {}",
     example="sentiment-en",
     content=_CONTENT,
     response_model=InferAnswer,

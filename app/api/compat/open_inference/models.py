@@ -44,13 +44,13 @@ _EXAMPLE = "sentiment-en"
 router = APIRouter(tags=["Open Inference Protocol"])
 
 
-@router.get("/v2", summary="Server metadata, for clients of the Open Inference Protocol")
+@router.get("/v2", summary="Describe the server")
 async def server(request: Request) -> ServerMetadata:
     """Name, version, and the supported extensions of the protocol."""
     return ServerMetadata(version=request.app.version, extensions=list(EXTENSIONS))
 
 
-@router.get("/v2/health/live", summary="Is the process up? (Open Inference Protocol)")
+@router.get("/v2/health/live", summary="Check that the process is up")
 async def live() -> Live:
     """200 while the front end runs, like `/healthz`."""
     return Live()
@@ -58,7 +58,7 @@ async def live() -> Live:
 
 @router.get(
     "/v2/health/ready",
-    summary="Are requests answered? (Open Inference Protocol)",
+    summary="Check that requests are answered",
     responses=problems(NotReady, Draining),
 )
 async def ready(service: ServiceDependency) -> Ready:
@@ -70,14 +70,14 @@ async def ready(service: ServiceDependency) -> Ready:
     return Ready()
 
 
-@router.get("/v2/models/stats", summary="Statistics of all models, for clients of the Open Inference Protocol")
+@router.get("/v2/models/stats", summary="Get the statistics of all models")
 async def all_statistics(service: ServiceDependency) -> Statistics:
     """The number of inputs that engines answered with each version, from all routes and front ends, and their times."""
     usable = service.catalog.usable(service.client.view)
     return Statistics(model_stats=[_statistics(service, entry.manifest) for entry in usable])
 
 
-@for_both(router.get, "", summary="Metadata of {}", example=_EXAMPLE, responses=_ERRORS)
+@for_both(router.get, "", summary="Describe {}", example=_EXAMPLE, responses=_ERRORS)
 async def metadata(request: Request, service: ServiceDependency) -> ModelMetadata:
     """Names, datatypes and shapes of the tensors of `infer`. A request has one of the inputs, and `state` beside it if
     it continues. A response has the requested outputs, or all but `state`."""
@@ -96,7 +96,7 @@ async def metadata(request: Request, service: ServiceDependency) -> ModelMetadat
 @for_both(
     router.get,
     "/ready",
-    summary="Is {} ready?",
+    summary="Check that {} is ready",
     example=_EXAMPLE,
     responses=problems(ModelNotFound, ModelUnavailable, NotReady),
 )
@@ -111,7 +111,7 @@ async def model_ready(request: Request, service: ServiceDependency) -> ModelRead
 @for_both(
     router.get,
     "/config",
-    summary="Configuration of {}, for Triton's clients",
+    summary="Get the configuration of {}",
     example=_EXAMPLE,
     response_model_exclude_none=True,
     responses=_ERRORS,
@@ -135,7 +135,7 @@ async def configuration(request: Request, service: ServiceDependency) -> ModelCo
 @for_both(
     router.get,
     "/stats",
-    summary="Statistics of {}, for clients of the Open Inference Protocol",
+    summary="Get the statistics of {}",
     example=_EXAMPLE,
     responses=_ERRORS,
 )

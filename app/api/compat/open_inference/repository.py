@@ -54,7 +54,7 @@ async def _read(request: Request, form: type[Form]) -> Form:
 @router.post(
     "/v2/repository/index",
     tags=["Open Inference Protocol"],
-    summary="List the versions, for clients of the Open Inference Protocol",
+    summary="List the versions",
     responses=problems(UnsupportedMedia),
     openapi_extra={"requestBody": {"required": False, "content": json_body(IndexRequest, INDEX_EXAMPLES)}},
 )
@@ -78,7 +78,7 @@ def _indexed(key: str, reason: str) -> IndexedModel:
 @router.post(
     LOAD,
     **_ADMINISTRATION,
-    summary="Load a version, for clients of the Open Inference Protocol",
+    summary="Load a version (Open Inference)",
     responses=problems(
         AdminOff, NotAllowed, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable, UnsupportedMedia
     ),
@@ -95,7 +95,7 @@ async def load(request: Request, service: Administrated) -> RepositoryLoaded:
 @router.post(
     UNLOAD,
     **_ADMINISTRATION,
-    summary="Unload a model, for clients of the Open Inference Protocol",
+    summary="Unload a model (Open Inference)",
     responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, UnsupportedMedia),
     openapi_extra=described("sentiment-en", UNLOAD)
     | {"requestBody": {"required": False, "content": json_body(RepositoryUnloadRequest, UNLOAD_EXAMPLES)}},

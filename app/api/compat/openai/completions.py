@@ -75,7 +75,7 @@ router = APIRouter(tags=["Compatible"])
 @router.post(
     "/v1/completions",
     operation_id="openai_completions",
-    summary="Continue texts, for OpenAI's clients",
+    summary="Complete a text (OpenAI)",
     response_model=CompletionAnswer,
     responses={200: STREAMED, **problems(*COMMON_ERRORS, ContradictoryOptions)},
     openapi_extra={

@@ -30,7 +30,7 @@ router = APIRouter(tags=["Compatible"])
 @router.post(
     "/v1/embeddings",
     operation_id="openai_embeddings",
-    summary="Embed texts, for OpenAI's clients",
+    summary="Embed a text (OpenAI)",
     response_model=EmbeddingList,
     responses=problems(*COMMON_ERRORS),
     openapi_extra={

@@ -1,0 +1,1 @@
+"""`unroll try`: a prompt that sends each line to a model."""
