@@ -26,7 +26,8 @@ log = logging.getLogger("unroll")
 
 
 def open_store(settings: Settings) -> Store:
-    """The model store. `bring_up_to_date` makes a local copy of a store at a URL or of one model. Raises StoreUnreachable."""
+    """The model store. `bring_up_to_date` makes a local copy of one at a URL, and of one that holds a single model.
+    Raises StoreUnreachable."""
     folder, cache = Path(settings.store), Path(settings.store_cache)
     if is_url(settings.store):
         return RemoteStore(settings.store, cache)

@@ -80,12 +80,12 @@ class Settings(BaseSettings):
         "model_store", description="Model store: a folder or an fsspec URL that contains <name>/<version>/."
     )
     store_cache: Annotated[str, BeforeValidator(_as_text)] = Field(
-        "~/.cache/unroll", description="Local copy of a store at a URL, or of a store that holds one model."
+        "~/.cache/unroll", description="Local copy of a store at a URL, or of one that is the folder of one model."
     )
     model_name: Annotated[str, AfterValidator(_checked_model_name)] = Field(
         "",
-        description="Name of the model if the store holds one: a version's files, or numbered versions. Empty means the "
-        "name in the manifest. A store of several models ignores it.",
+        description="Name of the model if store is the folder of one version, or of one model's versions; empty means "
+        "the name in the manifest. Other stores ignore it.",
     )
     watch_seconds: Annotated[float, Field(ge=0)] = Field(
         0.0, description="Seconds between checks of the store for added or removed versions; 0 disables them."

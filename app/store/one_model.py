@@ -89,11 +89,14 @@ class OneModelStore:
             with publishing(self.root, name, version, replaces=True) as fresh:
                 fresh.joinpath(MANIFEST).write_bytes(content)
                 for file in (*_hashes(manifest), CARD):
-                    with suppress(StoreError), opened(folder / file, root=self._source) as there:
-                        with fresh.joinpath(file).open("wb") as copy:
-                            shutil.copyfileobj(there, copy)
+                    self._copy_file(folder / file, fresh / file)
         self._copied[key] = content
         return key
+
+    def _copy_file(self, source: Path, target: Path) -> None:
+        """Copy a regular file of the source, if it is there."""
+        with suppress(StoreError), opened(source, root=self._source) as there, target.open("wb") as copy:
+            shutil.copyfileobj(there, copy)
 
 
 def _members(content: bytes) -> dict[str, Any]:
@@ -119,7 +122,9 @@ def _hashes(manifest: Mapping[str, Any]) -> dict[str, Any]:
     files = manifest.get("files")
     if not isinstance(files, dict):
         return {}
-    return {file: entry.get("sha256") for file, entry in files.items() if is_file_name(file) and isinstance(entry, dict)}
+    return {
+        file: entry.get("sha256") for file, entry in files.items() if is_file_name(file) and isinstance(entry, dict)
+    }
 
 
 def _is_copied(local: Path, content: bytes, hashes: Mapping[str, Any]) -> bool:
