@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks.balancer import balancing
 from benchmarks.versions import copies
 from tests.conftest import PATIENCE, serving_store
-from tests.deploy.balancer import DEPLOY, balancing
+from tests.deploy.manifests import DEPLOY
 from tests.service.serving import until
 from tests.tiny_store import drafts, publish_tiny, tiny_tokenizer
 
@@ -37,8 +38,8 @@ class Replicas:
             own.enter_context(serving_store(folder / "models", _made(folder / str(place)), state_secret="shared"))
             for place, own in enumerate(self.own)
         ]
-        address = stack.enter_context(balancing("haproxy-models", self.addresses, folder))
-        self.http = stack.enter_context(httpx.Client(base_url=address, timeout=PATIENCE))
+        balancer = stack.enter_context(balancing("haproxy-models", self.addresses, folder))
+        self.http = stack.enter_context(httpx.Client(base_url=balancer.address, timeout=PATIENCE))
         until(self._is_up, seconds=PATIENCE)
 
     def _is_up(self) -> bool:
