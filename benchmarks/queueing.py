@@ -86,8 +86,8 @@ class _Row:
 class _Server:
     """A process that works in rounds: a front end or an engine."""
 
-    def __init__(self, env: simpy.Environment, cores: _Cores, cost: Rounds) -> None:
-        self._env, self._cores, self._cost = env, cores, cost
+    def __init__(self, env: simpy.Environment, cores: _Cores, cost: Rounds, most: int | None = None) -> None:
+        self._env, self._cores, self._cost, self._most = env, cores, cost, most
         self.rows: list[_Row] = []
         self.worked = 0.0
         self._arrival = env.event()
@@ -106,7 +106,7 @@ class _Server:
             if not self.rows:
                 self._arrival = self._env.event()
                 yield self._arrival
-            running = self.rows[:MOST_ROWS]
+            running = self.rows[: self._most]
             seconds = self._cost.seconds(len(running))
             yield from self._cores.work(seconds)
             self.worked += seconds
@@ -123,7 +123,7 @@ class _Replica:
     def __init__(self, env: simpy.Environment, cores: _Cores, costs: Costs, engines: int) -> None:
         self.unanswered = 0
         self.front_end = _Server(env, cores, costs.front_end)
-        self.engines = [_Server(env, cores, costs.engine) for _ in range(engines)]
+        self.engines = [_Server(env, cores, costs.engine, MOST_ROWS) for _ in range(engines)]
 
     def answer(self, rounds: int) -> Process:
         self.unanswered += 1

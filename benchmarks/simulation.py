@@ -34,7 +34,7 @@ _RATES = (10, 1_000, 100_000)
 _CELL = 2_000  # requests a second of one load balancer; more are several cells, each with its own
 _POD = Cluster(replicas=1, engines=2, cores=2)  # the overlay `cpu` of deploy/kubernetes
 _LIMIT = 0.5  # seconds: the p99 that a size must keep
-_SEARCHES = 10  # halvings of the interval in which a cost lies
+_SEARCHES = 8  # halvings of the interval in which a cost lies
 _GIB = 2**30
 
 
@@ -166,7 +166,7 @@ def fitted(found: Measured, clients: int) -> Costs:
         rounds,
     )
     cluster = Cluster(1, 1, full.cores, shared=True)
-    seconds = min(4.0, 3000 / full.rate)
+    seconds = min(4.0, 2000 / full.rate)
 
     def front_end(share: float) -> Costs:
         return replace(costs, front_end=_split(alone.of_a_request("front_end") / 2, share))
@@ -231,7 +231,7 @@ def sized(costs: Costs, rate: int) -> Size:
     """The fewest replicas with which p99 keeps `_LIMIT`. A higher rate than `_CELL` is split over cells."""
     cells = math.ceil(rate / _CELL)
     own = rate / cells
-    seconds = max(4.0, 200 / own)
+    seconds = max(2.0, 200 / own)
     least = own * max(
         costs.front_end.each * 2,
         costs.engine.each * costs.rounds / _POD.engines,
