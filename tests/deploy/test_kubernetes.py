@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from kubernetes_validate import ValidationError
@@ -94,7 +95,7 @@ def test_settings_are_settings_and_service_links_set_none() -> None:
 
 def test_commands_are_commands() -> None:
     assert CONTAINER["args"][:2] == ["unroll", "serve"]
-    assert "serve" in main.commands
+    assert "serve" in main.list_commands(click.Context(main))
 
 
 def test_the_pod_ends_after_the_drain() -> None:
