@@ -4,6 +4,7 @@ One replica is measured with one client and with many; from these costs `benchma
 behind HAProxy, which are measured as well. Figures of docs/scale.md.
 """
 
+import json
 import math
 import tempfile
 import time
@@ -11,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import click
@@ -27,7 +28,7 @@ from benchmarks.queueing import Cluster, Costs, Rounds, Simulated, closed_loop, 
 from benchmarks.replicas import replicas, wait_until_up
 from benchmarks.report import heading, refuse, table
 from benchmarks.service import Service
-from benchmarks.sizing import memory_of
+from benchmarks.sizing import Memory, memory_of
 
 _UNIT = 6  # cell steps of a round of decoding: the setting `unit`
 _RATES = (10, 1_000, 100_000)
@@ -35,6 +36,7 @@ _CELL = 2_000  # requests a second of one load balancer; more are several cells,
 _POD = Cluster(replicas=1, engines=2, cores=2)  # the overlay `cpu` of deploy/kubernetes
 _LIMIT = 0.5  # seconds: the p99 that a size must keep
 _SEARCHES = 8  # halvings of the interval in which a cost lies
+_REQUESTS = 1_000  # of one simulation in the search
 _GIB = 2**30
 
 
@@ -127,6 +129,7 @@ class Measured:
     three: Work = field(default_factory=Work)
     bytes_in: float = 0.0
     bytes_out: float = 0.0
+    memory: Memory = field(default_factory=lambda: Memory(0, 0, 0))
 
 
 def measured(bench: Bench, work: Workload, clients: int, seconds: float, rounds: int) -> Measured:
@@ -147,6 +150,8 @@ def measured(bench: Bench, work: Workload, clients: int, seconds: float, rounds:
     heads = 300  # bytes of a request's and an answer's heads, about
     found.bytes_in = sum(map(len, work.bodies)) / len(work.bodies) + heads
     found.bytes_out = len(answer.content) + heads
+    memories = [memory_of(psutil.Process(service.pid)) for service in bench.services]
+    found.memory = max(memories, key=lambda memory: memory.all)
     return found
 
 
@@ -166,7 +171,7 @@ def fitted(found: Measured, clients: int) -> Costs:
         rounds,
     )
     cluster = Cluster(1, 1, full.cores, shared=True)
-    seconds = min(4.0, 2000 / full.rate)
+    seconds = min(4.0, _REQUESTS / full.rate)
 
     def front_end(share: float) -> Costs:
         return replace(costs, front_end=_split(alone.of_a_request("front_end") / 2, share))
@@ -245,8 +250,9 @@ def sized(costs: Costs, rate: int) -> Size:
         number = max(number + 1, math.ceil(number * 1.04))
 
 
-def size_lines(found: Measured, costs: Costs, replica_bytes: float) -> Iterator[list[str]]:
+def size_lines(found: Measured, costs: Costs) -> Iterator[list[str]]:
     """One row for each of `_RATES`."""
+    replica_bytes = 1e6 * (found.memory.front_end + _POD.engines * found.memory.engine)
     for rate in _RATES:
         size = sized(costs, rate)
         fullest = max(size.simulated.busy, key=lambda part: size.simulated.busy[part])
@@ -271,10 +277,39 @@ def size_lines(found: Measured, costs: Costs, replica_bytes: float) -> Iterator[
 @click.option("--clients", type=click.IntRange(3), default=48, show_default=True, help="Concurrent HTTP clients.")
 @click.option("--seconds", default=2.0, show_default=True, help="Of each measurement.")
 @click.option("--rounds", default=3, show_default=True, help="Measurements of each load, by turns.")
-def main(store: Path, jobs: list[str], clients: int, seconds: float, rounds: int) -> None:
+@click.option(
+    "--measurements",
+    "kept",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="JSON file of measurements: read if it exists, else written.",
+)
+def main(store: Path, jobs: list[str], clients: int, seconds: float, rounds: int, kept: Path | None) -> None:
     """Measure, simulate the same, and simulate what was asked. Prints Markdown tables."""
     about = heading("benchmarks.simulation")
+    if kept is not None and kept.exists():
+        about, found = _read(kept)
+    else:
+        found = _measured(store, jobs, clients, seconds, rounds)
+        if kept is not None:
+            kept.write_text(json.dumps({"about": about, "jobs": [asdict(each) for each in found]}))
+    pairs = [(each, fitted(each, clients)) for each in found]
+    click.echo(f"{about}\n\n{_costs_table(pairs)}\n")
+    heads = ["job", "three replicas", "simulated", "measured", "difference"]
+    lines = [line for each, cost in pairs for line in checked(each, cost, clients)]
+    click.echo(table(heads, lines, words=heads[:2]) + "\n")
+    heads = ["job", "requests/s", "cells", "replicas", "cores", "memory GiB", "network Mbit/s", "p50 ms", "p99 ms"]
+    heads += ["proxy busy", "front end busy", "engine busy", "fullest"]
+    click.echo(
+        table(heads, [line for each, cost in pairs for line in size_lines(each, cost)], words=("job", "fullest"))
+    )
+    refuse(failure for each in found for load in (each.alone, each.full, each.three) for failure in load.failures)
+
+
+def _measured(store: Path, jobs: list[str], clients: int, seconds: float, rounds: int) -> list[Measured]:
+    """Start three replicas and HAProxy, and measure each job."""
     works, remarks = workloads(jobs, store)
+    for remark in remarks:
+        click.echo(remark, err=True)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         services = stack.enter_context(replicas(store, 3))
@@ -285,23 +320,17 @@ def main(store: Path, jobs: list[str], clients: int, seconds: float, rounds: int
         bench = Bench(services, one, behind, stack.enter_context(LoadGenerator()))
         wait_until_up(one)
         wait_until_up(behind)
-        found = [measured(bench, work, clients, seconds, rounds) for work in works]
-        memory = [memory_of(psutil.Process(service.pid)) for service in services]
-    replica_bytes = 1e6 * max(each.front_end + _POD.engines * each.engine for each in memory)
-    costs = [fitted(each, clients) for each in found]
-    pairs = list(zip(found, costs, strict=True))
-    click.echo(f"{about}\n\n{_costs_table(pairs)}\n")
-    heads = ["job", "three replicas", "simulated", "measured", "difference"]
-    click.echo(
-        table(heads, [line for each, cost in pairs for line in checked(each, cost, clients)], words=heads[:2]) + "\n"
-    )
-    heads = ["job", "requests/s", "cells", "replicas", "cores", "memory GiB", "network Mbit/s", "p50 ms", "p99 ms"]
-    heads += ["proxy busy", "front end busy", "engine busy", "fullest"]
-    lines = [line for each, cost in pairs for line in size_lines(each, cost, replica_bytes)]
-    click.echo(table(heads, lines, words=("job", "fullest")))
-    for remark in remarks:
-        click.echo(f"\n{remark}")
-    refuse(failure for each in found for load in (each.alone, each.full, each.three) for failure in load.failures)
+        return [measured(bench, work, clients, seconds, rounds) for work in works]
+
+
+def _read(kept: Path) -> tuple[str, list[Measured]]:
+    """The measurements of an earlier run."""
+    content = json.loads(kept.read_text())
+    found = []
+    for job in content["jobs"]:
+        loads = {name: Work(**job.pop(name)) for name in ("alone", "full", "three")}
+        found.append(Measured(**job | loads | {"memory": Memory(**job["memory"])}))
+    return content["about"], found
 
 
 def _costs_table(pairs: list[tuple[Measured, Costs]]) -> str:
