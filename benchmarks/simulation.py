@@ -36,6 +36,11 @@ _CELL = 2_000  # requests a second of one load balancer; more are several cells,
 _POD = Cluster(replicas=1, engines=2, cores=2)  # the overlay `cpu` of deploy/kubernetes
 _LIMIT = 0.5  # seconds: the p99 that a size must keep
 _SEARCHES = 8  # halvings of the interval in which a cost lies
+_RECORDED = (  # job, rounds, ms of the front end and of an engine, bytes: "Targets" in benchmarks/README.md, 2026-11-24
+    ("sentiment", 1, 0.205, 0.31, 120.0),
+    ("translate", 5, 0.275, 1.0, 60.0),
+    ("caption", 3, 1.9, 9.5, 60_000.0),
+)
 _REQUESTS = 1_000  # of one simulation in the search
 _GIB = 2**30
 
@@ -271,6 +276,19 @@ def size_lines(found: Measured, costs: Costs) -> Iterator[list[str]]:
         ]
 
 
+def _recorded(job: str, rounds: int, front_end: float, engine: float, bytes_in: float) -> tuple[Measured, Costs]:
+    """A job with processor milliseconds of a request at 64 clients that benchmarks/README.md records. HAProxy's 0.05 ms
+    are assumed. Rounds cost nothing by themselves, as they do in full batches."""
+    costs = Costs(5e-5, Rounds(0.0, front_end / 2000), Rounds(0.0, engine / 1000 / rounds), rounds)
+    return Measured(job, bytes_in=bytes_in + 300, bytes_out=600, memory=Memory(147, 422, 0)), costs
+
+
+def _sizes(pairs: list[tuple[Measured, Costs]]) -> str:
+    heads = ["job", "requests/s", "cells", "replicas", "cores", "memory GiB", "network Mbit/s", "p50 ms", "p99 ms"]
+    heads += ["proxy busy", "front end busy", "engine busy", "fullest"]
+    return table(heads, [line for each, cost in pairs for line in size_lines(each, cost)], words=("job", "fullest"))
+
+
 @click.command()
 @STORE
 @click.option("--tasks", "jobs", type=Names(TEXTS_AND_IMAGES), default=",".join(TEXTS_AND_IMAGES), show_default=True)
@@ -283,9 +301,15 @@ def size_lines(found: Measured, costs: Costs) -> Iterator[list[str]]:
     type=click.Path(path_type=Path, dir_okay=False),
     help="JSON file of measurements: read if it exists, else written.",
 )
-def main(store: Path, jobs: list[str], clients: int, seconds: float, rounds: int, kept: Path | None) -> None:
+@click.option("--recorded", is_flag=True, help="Sizes alone, from costs that benchmarks/README.md records.")
+def main(
+    store: Path, jobs: list[str], clients: int, seconds: float, rounds: int, kept: Path | None, recorded: bool
+) -> None:
     """Measure, simulate the same, and simulate what was asked. Prints Markdown tables."""
     about = heading("benchmarks.simulation")
+    if recorded:
+        click.echo(_sizes([_recorded(*values) for values in _RECORDED]))
+        return
     if kept is not None and kept.exists():
         about, found = _read(kept)
     else:
