@@ -13,6 +13,7 @@ from app.machine import available_cores, available_memory
 from app.settings import Settings
 from app.store.listing import version_folders
 from app.store.model_store import Version, inspect_version, read_store
+from app.store.one_model import OneModelStore, versions_of_one_model
 from app.store.remote import RemoteStore, is_url
 from app.store.stores import FolderStore, Store
 
@@ -25,10 +26,14 @@ log = logging.getLogger("unroll")
 
 
 def open_store(settings: Settings) -> Store:
-    """The model store. `bring_up_to_date` makes a local copy of a store at a URL. Raises StoreUnreachable."""
+    """The model store. `bring_up_to_date` makes a local copy of one at a URL, and of one that holds a single model.
+    Raises StoreUnreachable."""
+    folder, cache = Path(settings.store), Path(settings.store_cache)
     if is_url(settings.store):
-        return RemoteStore(settings.store, Path(settings.store_cache))
-    return FolderStore(Path(settings.store))
+        return RemoteStore(settings.store, cache)
+    if versions_of_one_model(folder):
+        return OneModelStore(folder, cache, settings.model_name)
+    return FolderStore(folder)
 
 
 def bring_up_to_date(store: Store) -> None:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.api.access.rate_text import check_rate
+from app.store.names import NAME_IN_WORDS, is_model_name
 from app.tasks.answers.limits import LONGEST_HORIZON
 
 SECRETS = (
@@ -50,6 +51,12 @@ def _checked_secrets(secrets: SecretStr | None) -> SecretStr | None:
     return secrets
 
 
+def _checked_model_name(name: str) -> str:
+    if name and not is_model_name(name):
+        raise ValueError(f"must be a model's name, which has {NAME_IN_WORDS}")
+    return name
+
+
 def _checked_prefix(path: str) -> str:
     path = path.rstrip("/")
     if not re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII):
@@ -73,7 +80,12 @@ class Settings(BaseSettings):
         "model_store", description="Model store: a folder or an fsspec URL that contains <name>/<version>/."
     )
     store_cache: Annotated[str, BeforeValidator(_as_text)] = Field(
-        "~/.cache/unroll", description="Local copy of a store at a URL."
+        "~/.cache/unroll", description="Local copy of a store at a URL, or of one that is the folder of one model."
+    )
+    model_name: Annotated[str, AfterValidator(_checked_model_name)] = Field(
+        "",
+        description="Name of the model if store is the folder of one version, or of one model's versions; empty means "
+        "the name in the manifest. Other stores ignore it.",
     )
     watch_seconds: Annotated[float, Field(ge=0)] = Field(
         0.0, description="Seconds between checks of the store for added or removed versions; 0 disables them."

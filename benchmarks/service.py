@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_START_SECONDS, _STOP_SECONDS = 180.0, 30.0
+_START_SECONDS, _STOP_SECONDS = 600.0, 30.0
 _STATUS_SECONDS = 0.5  # until the front end has the engines' counters
 
 
