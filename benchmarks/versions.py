@@ -34,7 +34,9 @@ def copies(version: Path, store: Path, count: int) -> None:
         folder = store / f"m{number}" / "1"
         shutil.copytree(version, folder)
         manifest = json.loads((folder / "manifest.json").read_text())
-        (folder / "manifest.json").write_text(json.dumps(manifest | {"name": f"m{number}", "default": number == 0}))
+        (folder / "manifest.json").write_text(
+            json.dumps(manifest | {"name": f"m{number}", "version": 1, "default": number == 0})
+        )
 
 
 def measure(store: Path, count: int, asked: int, *options: str) -> Figures:

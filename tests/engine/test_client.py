@@ -15,6 +15,7 @@ import pytest
 from app.desired_state import DesiredState
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
+from app.engine.forking import EngineTemplate
 from app.engine.process import EngineProcesses, engine_devices, on_device
 from app.engine.protocol import Decode, Decoded, Label, Pixels, Progress, Status, Terms, Tokens
 from app.errors import EngineFailed, TimedOut
@@ -31,21 +32,22 @@ POISON = Pixels(IMAGE_SIZE, bytes(3 * IMAGE_SIZE**2))
 
 
 @pytest.fixture(scope="module")
-def engine(tiny_store: Path) -> Iterator[EngineProcesses]:
+def engine(tiny_store: Path, template: EngineTemplate) -> Iterator[EngineProcesses]:
     """An engine process for tests that do not kill it."""
-    running = EngineProcesses(EngineConfig(endpoint="", store=str(tiny_store)), ["cpu"], heartbeat_seconds=30)
+    config = EngineConfig(endpoint="", store=str(tiny_store))
+    running = EngineProcesses(config, ["cpu"], heartbeat_seconds=30, template=template)
     yield running
     running.stop()
 
 
 @pytest.fixture
-def start_engines(tiny_store: Path) -> Iterator[Callable[..., EngineProcesses]]:
+def start_engines(tiny_store: Path, template: EngineTemplate) -> Iterator[Callable[..., EngineProcesses]]:
     """Starts engine processes over the tiny store."""
     started: list[EngineProcesses] = []
 
     def start(count: int = 1, *, heartbeat_seconds: float = PATIENCE) -> EngineProcesses:
         config = EngineConfig(endpoint="", store=str(tiny_store))
-        started.append(EngineProcesses(config, ["cpu"] * count, heartbeat_seconds=heartbeat_seconds))
+        started.append(EngineProcesses(config, ["cpu"] * count, heartbeat_seconds=heartbeat_seconds, template=template))
         return started[-1]
 
     yield start
