@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from app.engine.config import EngineConfig
 NUMBER_BYTES = 8  # of the process ID and the exit status in a channel
 _KERNELS = "128"  # that oneDNN keeps, one for each shape of its inputs; its default of 1,024 fills 100 MB in an hour
 NVIDIA = Path("/dev/nvidiactl")  # exists with a GPU; only then torch counts the GPUs, which takes seconds
+_LOOK_SECONDS = 0.02  # between two looks at what another thread may have read
 _CAN_FORK = sys.platform == "linux"  # elsewhere libraries do not survive a fork
 
 
@@ -107,7 +109,7 @@ class Fork:
     def pid(self) -> int:
         """Its process ID; 0 if the template ended before."""
         while len(self._received) < NUMBER_BYTES and not self._has_ended:
-            self._receive(None)
+            self._receive(_LOOK_SECONDS)
         return _number(self._received[:NUMBER_BYTES])
 
     def poll(self) -> int | None:
@@ -121,10 +123,11 @@ class Fork:
 
     def wait(self, timeout: float | None = None) -> int:
         """See `Child.wait`."""
+        end = None if timeout is None else time.monotonic() + timeout
         while (status := self.poll()) is None:
-            if not self._receive(timeout):
-                assert timeout is not None
+            if timeout is not None and end is not None and time.monotonic() >= end:
                 raise subprocess.TimeoutExpired("app.engine.template", timeout)
+            self._receive(_LOOK_SECONDS)
         return status
 
     def kill(self) -> None:
@@ -139,22 +142,20 @@ class Fork:
                 os.close(self._input)
                 self._input = None
 
-    def _receive(self, timeout: float | None) -> bool:
-        """Read what the template wrote, within `timeout` seconds; whether there was something. Any thread may call
-        this."""
-        if not _is_readable(self._channel, timeout):
-            return False
+    def _receive(self, seconds: float) -> None:
+        """Read what the template writes within `seconds`. Any thread may call this, and another one may read it."""
+        if not _is_readable(self._channel, seconds):
+            return
         with self._lock, suppress(BlockingIOError):  # another thread has read it
             content = self._channel.recv(2 * NUMBER_BYTES)
             self._received += content
             self._has_ended = not content or len(self._received) == 2 * NUMBER_BYTES
-        return True
 
 
-def _is_readable(channel: socket.socket, timeout: float | None) -> bool:
+def _is_readable(channel: socket.socket, seconds: float) -> bool:
     poll = select.poll()  # `select.select` is limited to the first 1,024 descriptors
     poll.register(channel, select.POLLIN)
-    return bool(poll.poll(None if timeout is None else 1000 * timeout))
+    return bool(poll.poll(1000 * seconds))
 
 
 def _number(content: bytes) -> int:
