@@ -125,8 +125,8 @@ class Fork:
         """See `Child.wait`."""
         end = None if timeout is None else time.monotonic() + timeout
         while (status := self.poll()) is None:
-            if timeout is not None and end is not None and time.monotonic() >= end:
-                raise subprocess.TimeoutExpired("app.engine.template", timeout)
+            if end is not None and time.monotonic() >= end:
+                raise subprocess.TimeoutExpired("app.engine.template", timeout or 0)
             self._receive(_LOOK_SECONDS)
         return status
 
@@ -146,8 +146,13 @@ class Fork:
         """Read what the template writes within `seconds`. Any thread may call this, and another one may read it."""
         if not _is_readable(self._channel, seconds):
             return
-        with self._lock, suppress(BlockingIOError):  # another thread has read it
-            content = self._channel.recv(2 * NUMBER_BYTES)
+        with self._lock:
+            try:
+                content = self._channel.recv(2 * NUMBER_BYTES)
+            except BlockingIOError:  # another thread has read it
+                return
+            except ConnectionError:  # the template ended before it read an order to kill
+                content = b""
             self._received += content
             self._has_ended = not content or len(self._received) == 2 * NUMBER_BYTES
 
