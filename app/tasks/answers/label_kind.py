@@ -114,6 +114,7 @@ class LabelKind(AnswerKind):
         labelled = await client.answer(
             job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry
         )
+        assert isinstance(labelled, Labelled)
         return self._output(job, labelled)
 
     async def answer_all(self, client: EngineClient, jobs: Sequence[Job], terms: Terms) -> list[Output]:
