@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Bytecode is kept, also where the environment says otherwise: tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: serve test test-kserve test-slow image docker-test check format docs openapi examples client fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers soak clean
+.PHONY: serve test test-kserve test-slow image docker-test check format docs openapi examples client fuzz data long-term-dependency bench bench-quick bench-units bench-scaling bench-targets bench-sizing bench-peers soak clean
 
 # What serving needs, and then the rest in the same environment. An environment that has the rest has both stamps.
 $(SERVING): $(BUILT_FROM)
@@ -108,6 +108,14 @@ long-term-dependency: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.serve
+
+# Ratios to in-process limits in a minute, beside those that landed last. On a quiet machine, after a change of speed:
+# cp bench-quick.json benchmarks/quick.json
+bench-quick: $(STAMP)
+	$(BIN)/python -m benchmarks.quick --output bench-quick.json
+
+bench-scaling: $(STAMP)
+	$(BIN)/python -m benchmarks.scaling --plots benchmarks/plots
 
 bench-units: $(STAMP)
 	$(BIN)/python -m benchmarks.units --plot benchmarks/plots/units.png

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.desired_state import DesiredState
 from app.engine.config import EngineConfig
+from app.engine.forking import EngineTemplate
 from app.engine.process import EngineProcesses, engine_devices
 from app.engine.sizes import FIXED_BYTES, needed_bytes
 from app.errors import StoreUnreachable
@@ -55,8 +56,8 @@ def desired_state_of(store: Store) -> DesiredState:
     return DesiredState(folders, listing.defaults, refused=listing.refused)
 
 
-def start_engines(settings: Settings, store: Store) -> EngineProcesses:
-    """Engine processes that serve all versions of a store."""
+def start_engines(settings: Settings, store: Store, template: EngineTemplate | None) -> EngineProcesses:
+    """Engine processes that serve all versions of a store. Those on a CPU are forks of `template`."""
     count, memory = settings.engines or min(available_cores(), _MOST_ENGINES), available_memory()
     versions = read_store(store.root, inspect_version).versions
     room = engines_that_fit(memory, versions, settings.workers, settings.models_memory)
@@ -82,6 +83,7 @@ def start_engines(settings: Settings, store: Store) -> EngineProcesses:
         heartbeat_seconds=settings.heartbeat_seconds,
         cpu_models_memory=models_share(memory, versions, settings.workers, max(1, devices.count("cpu"))),
         desired_state=desired_state_of(store),
+        template=template,
     )
 
 

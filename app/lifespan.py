@@ -23,6 +23,7 @@ from app.api.sessions.own import OwnSessions
 from app.api.sessions.turn import Sessions
 from app.desired_state import DesiredStateFile, create_desired_state
 from app.engine.client import EngineClient, EngineView
+from app.engine.forking import template_for
 from app.engine_metrics import ServiceFigures
 from app.engines import bring_up_to_date, desired_state_of, open_store, start_engines
 from app.heap import give_back_memory, keep_large_blocks_apart, share_heap
@@ -87,7 +88,10 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
             stack.push_async_callback(asyncio.to_thread, parts.tracing.close)
         endpoints, folder = parts.engines, parts.service_folder
         if endpoints is None:
-            processes = start_engines(settings, store)
+            template = template_for(settings.devices, settings.threads)
+            if template is not None:
+                stack.callback(template.close)
+            processes = start_engines(settings, store, template)
             stack.callback(processes.stop)
             endpoints, folder = processes.endpoints, processes.folder
         if folder is None:  # running engines that serve only this front end
@@ -224,6 +228,8 @@ async def _tidy_memory() -> None:
 
 def _freeze_garbage() -> None:
     """Exempt loaded objects from garbage collection, since they stay alive. Requests create almost no cycles."""
-    gc.collect()
+    if gc.isenabled():  # not since the start of the process: imports leave hardly any garbage
+        gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(20_000, 50, 50)

@@ -33,7 +33,8 @@ class LogOutput:
             self._dropped += 1
             return
         self._lines.append(line)
-        self._ready.set()
+        if not self._ready.is_set():
+            self._ready.set()
         if self._thread is None:
             self._start()
 

@@ -6,6 +6,7 @@ are frequent.
 
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -15,6 +16,7 @@ from structlog.typing import EventDict, Processor
 from app.log_output import LOG_OUTPUT
 
 Format = Literal["auto", "json", "console"]
+_REQUESTS = "unroll.requests"  # the logger of request lines
 _HEAD = ("timestamp", "level", "logger", "event")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 _STAMPS: list[Processor] = [
@@ -29,6 +31,26 @@ class Logger(Protocol):
     def info(self, event: str, **fields: object) -> None: ...
 
     def warning(self, event: str, **fields: object) -> None: ...
+
+
+class _JsonRequestLines:
+    """Request lines as JSON. They are as frequent as requests, so they do not pass structlog's processors."""
+
+    def __init__(self, level: str) -> None:
+        self._level = logging.getLevelNamesMapping()[level.upper()]
+
+    def info(self, event: str, **fields: object) -> None:
+        if self._level <= logging.INFO:
+            self._write("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        if self._level <= logging.WARNING:
+            self._write("warning", event, fields)
+
+    def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
+        stamp = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        head = {"timestamp": stamp, "level": level, "logger": _REQUESTS, "event": event}
+        LOG_OUTPUT.write(_encode(head | fields).decode())
 
 
 class _RequestLines:
@@ -65,17 +87,23 @@ def set_up_logging(level: str, form: Format) -> None:
 
 def request_logger(level: str, form: Format) -> Logger:
     """The logger of request lines."""
+    if not _is_console(form):
+        return _JsonRequestLines(level)
     logger: Logger = structlog.wrap_logger(
         _RequestLines(),
         processors=[*_STAMPS, *_rendering(form)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-    ).bind(logger="unroll.requests")
+    ).bind(logger=_REQUESTS)
     return logger
+
+
+def _is_console(form: Format) -> bool:
+    return form == "console" or (form == "auto" and sys.stderr.isatty())
 
 
 def _rendering(form: Format) -> list[Processor]:
     """The last steps of rendering. Tracebacks omit the values of variables, which may contain users' data."""
-    if form == "console" or (form == "auto" and sys.stderr.isatty()):
+    if _is_console(form):
         return [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False

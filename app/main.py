@@ -110,6 +110,7 @@ def create_app(
         openapi_tags=list(TAGS),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         generate_unique_id_function=operation_id,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # FastAPI's own; older ones ignore it
     )
     app.state.settings, app.state.head_check, app.state.refusal_report = settings, check, refusals  # for `FrontEnd`
     install_problems(app)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 log = logging.getLogger("unroll.processes")
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 5.0  # seconds between a death and the restart
@@ -44,33 +45,75 @@ def wait_for_parent_end() -> None:
         pass
 
 
+class Child(Protocol):
+    """A running process, as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None:
+        """Its exit status; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status, when it has ended. Raises TimeoutExpired."""
+
+    def kill(self) -> None: ...
+
+    def request_stop(self) -> None:
+        """Ask it to end by itself."""
+
+
+Start = Callable[[int, int], Child]  # the writing end of the pipe for heartbeats, the number of restarts
+
+
+class Program(subprocess.Popen[bytes]):
+    """A child with a program of its own."""
+
+    def request_stop(self) -> None:
+        """See `Child.request_stop`: here, by closing its standard input."""
+        assert self.stdin is not None
+        self.stdin.close()
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    environment: dict[str, str] | None = None,
+    descriptors: Sequence[int] = (),
+    kind: type[Program] = Program,
+) -> Start:
+    """Starts a program. Two arguments are added to its command: the number of the pipe for its heartbeats, and how
+    often it was restarted."""
+    variables = os.environ | (environment or {})
+
+    def start(heartbeats: int, restarts: int) -> Child:
+        return kind(
+            [*command, str(heartbeats), str(restarts)],
+            stdin=subprocess.PIPE,
+            env=variables,
+            pass_fds=(*descriptors, heartbeats),
+        )
+
+    return start
+
+
 @dataclass(frozen=True)
-class _Start:
+class _Started:
     """One start of the child; `heartbeats` is the reading end of their pipe."""
 
-    process: subprocess.Popen[bytes]
+    process: Child
     heartbeats: int
 
 
 class SupervisedProcess:
-    """A child that a thread keeps running until `stop`. Two arguments are added to its command: the number of the pipe
-    for its heartbeats, and how often it was restarted. Without a heartbeat for `heartbeat_seconds` it is killed, except
-    while it stops; its first heartbeat may take `start_seconds`."""
+    """A child that a thread keeps running until `stop`; `start` starts it. Without a heartbeat for `heartbeat_seconds`
+    it is killed, except while it stops; its first heartbeat may take `start_seconds`."""
 
     def __init__(
-        self,
-        name: str,
-        command: Sequence[str],
-        *,
-        environment: dict[str, str] | None = None,
-        descriptors: Sequence[int] = (),
-        heartbeat_seconds: float,
-        start_seconds: float = _START_SECONDS,
+        self, name: str, start: Start, *, heartbeat_seconds: float, start_seconds: float = _START_SECONDS
     ) -> None:
         self.name = name
-        self._command = command
-        self._environment = os.environ | (environment or {})
-        self._descriptors = descriptors
+        self._start_child = start
         self._heartbeat_seconds = heartbeat_seconds
         self._start_seconds = start_seconds
         self._starts = 0
@@ -83,18 +126,12 @@ class SupervisedProcess:
     def pid(self) -> int:
         return self._current.process.pid
 
-    def request_stop(self) -> None:
-        """Ask the child to end by itself: here, by closing its standard input."""
-        stdin = self._current.process.stdin
-        assert stdin is not None
-        stdin.close()
-
     def stop(self, *, seconds: float) -> None:
         """Ask the child to end; after `seconds` kill it."""
         with self._starting:
             self._stopping.set()
         process = self._current.process
-        self.request_stop()
+        process.request_stop()
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -102,20 +139,15 @@ class SupervisedProcess:
             process.kill()
             process.wait()
 
-    def _start(self) -> _Start:
+    def _start(self) -> _Started:
         reading, writing = os.pipe()
         os.set_blocking(writing, False)  # a heartbeat never waits for this process
         try:
-            process = subprocess.Popen(
-                [*self._command, str(writing), str(self._starts)],
-                stdin=subprocess.PIPE,
-                env=self._environment,
-                pass_fds=(*self._descriptors, writing),
-            )
+            process = self._start_child(writing, self._starts)
         finally:
             os.close(writing)
         self._starts += 1
-        return _Start(process, reading)
+        return _Started(process, reading)
 
     def _watch(self) -> None:
         backoff = _FIRST_BACKOFF
@@ -138,7 +170,7 @@ class SupervisedProcess:
                     return
                 self._current = self._start()
 
-    def _wait(self, current: _Start) -> int:
+    def _wait(self, current: _Started) -> int:
         """Exit status of the child; kills it when heartbeats are missing. Silence is counted in polls of this thread: a
         child is not blamed if the whole service was stopped for a while."""
         process, silent = current.process, 0.0

@@ -3,6 +3,7 @@
 Run as `python -m app.workers CONFIG PIPE RESTARTS` this is a worker, started by `run_workers`.
 """
 
+import gc
 import json
 import logging
 import os
@@ -21,7 +22,7 @@ from app.main import create_app
 from app.metrics import Metrics, SharedFiles
 from app.server.front_end import STOP_SIGNALS, FrontEnd
 from app.settings import SECRETS, Settings
-from app.supervisor import SupervisedProcess, heartbeat_into, stop_all, wait_for_parent_end
+from app.supervisor import Program, SupervisedProcess, heartbeat_into, spawn, stop_all, wait_for_parent_end
 
 _STOP_MARGIN = 5.0  # seconds for a worker to end after it drained
 _START_SECONDS = 120.0  # limit for the first heartbeat of a worker, which loads tokenizers only
@@ -40,8 +41,14 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     index: int
 
 
+class _WorkerProgram(Program):
+    def request_stop(self) -> None:
+        """It drains after SIGTERM."""
+        self.terminate()
+
+
 class Worker(SupervisedProcess):
-    """A front end in its own process. It drains after SIGTERM."""
+    """A front end in its own process."""
 
     def __init__(
         self, settings: Settings, engines: Sequence[str], service_folder: Path, listener: socket.socket, *, index: int
@@ -55,15 +62,15 @@ class Worker(SupervisedProcess):
         )
         super().__init__(
             f"worker {index}",
-            [sys.executable, "-P", "-m", "app.workers", msgspec.json.encode(config).decode()],
-            environment=settings.secrets(),
-            descriptors=(listener.fileno(),),
+            spawn(
+                [sys.executable, "-P", "-m", "app.workers", msgspec.json.encode(config).decode()],
+                environment=settings.secrets(),
+                descriptors=(listener.fileno(),),
+                kind=_WorkerProgram,
+            ),
             heartbeat_seconds=settings.heartbeat_seconds,
             start_seconds=max(_START_SECONDS, settings.heartbeat_seconds),
         )
-
-    def request_stop(self) -> None:
-        self._current.process.terminate()
 
 
 def run_workers(settings: Settings, engines: Sequence[str], service_folder: Path, listener: socket.socket) -> None:
@@ -80,6 +87,7 @@ def run_workers(settings: Settings, engines: Sequence[str], service_folder: Path
 
 def main() -> None:
     """A worker process."""
+    gc.disable()  # as in `app.cli.serve`
     config = msgspec.json.decode(sys.argv[1], type=WorkerConfig)
     settings = Settings.model_validate(config.settings)
     set_up_logging(settings.log_level, settings.log_format)

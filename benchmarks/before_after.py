@@ -54,7 +54,7 @@ def main(
                     turns: dict[Service, list[Turn]] = {old: [], new: []}
                     for turn in range(rounds + 1):  # the first warms up
                         for service in (old, new) if turn % 2 else (new, old):
-                            spent = _cpu_seconds(service.pid)
+                            spent = cpu_seconds(service.pid)
                             sample = load.measure(
                                 service.port,
                                 work,
@@ -62,7 +62,7 @@ def main(
                                 warm_up=warm_up(seconds) if not turn else 0,
                                 seconds=seconds,
                             )
-                            spent = _cpu_seconds(service.pid) - spent
+                            spent = cpu_seconds(service.pid) - spent
                             failed += sample.failures
                             if turn:
                                 turns[service].append(Turn(sample.rate, 1000 * spent / max(1, len(sample.latencies))))
@@ -95,11 +95,11 @@ def cells(old: Sequence[Turn], new: Sequence[Turn]) -> Iterator[str]:
         yield f"{median(ratios):.3f}" if ratios else "–"
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Processor time of a process and its descendants until now."""
     used, tasks = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13], Path(f"/proc/{pid}/task")
     children = [child for task in tasks.iterdir() for child in (task / "children").read_text().split()]
-    return sum(map(int, used)) / os.sysconf("SC_CLK_TCK") + sum(_cpu_seconds(int(child)) for child in children)
+    return sum(map(int, used)) / os.sysconf("SC_CLK_TCK") + sum(cpu_seconds(int(child)) for child in children)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,13 @@ def mixed(work: Workload, other: Workload, share: float) -> Workload:
     return replace(work, bodies=[body for body, _ in pairs], sources=[source for _, source in pairs])
 
 
+def text_of_tokens(job: str, store: Path, tokens: int, source: random.Random) -> tuple[str, int]:
+    """A text with about this number of tokens, and that number."""
+    entry = _entry(job, store)
+    text = _of_tokens(job, entry, tokens, source)
+    return text, len(entry.tokenizer.encode(text))
+
+
 def with_options(work: Workload, **options: object) -> Workload:
     """The same inputs with these options in each request."""
     if work.content_type == "application/json":

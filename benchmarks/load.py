@@ -23,7 +23,7 @@ from benchmarks.sample import Sample
 
 REFUSALS = (429, 503)
 _PATIENCE = 90.0  # seconds to wait for the last answers after the measurement
-_JSON = (b"{", b"[", b'"')  # first byte of a JSON answer; an empty answer is an error
+_GOOD = (b"{", b"[", b'"', b"event:", b"data:")  # how JSON and a stream begin; an empty answer is an error
 _BROKEN = (OSError, IndexError, ValueError)
 
 
@@ -60,7 +60,7 @@ class _Run:
             if within:
                 self.refusals.append(received - since)
             return False
-        if status != 200 or len(body) < 3 or not body.startswith(_JSON):
+        if status != 200 or len(body) < 3 or not body.startswith(_GOOD):
             self.errors.append(f"{status} {body[:200].decode(errors='replace')}")
             return False
         self.finished += self.first <= received < self.last

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
+TEMPLATE = "app.engine.template"  # in the command of the template, and of the engines that are forks of it
 _START_SECONDS, _STOP_SECONDS = 600.0, 30.0
 _STATUS_SECONDS = 0.5  # until the front end has the engines' counters
 
@@ -43,6 +46,12 @@ class Service:
     def counted_since(self, before: dict[str, float]) -> dict[str, float]:
         """The increase of the counters."""
         return {name: value - before.get(name, 0.0) for name, value in self.counters().items()}
+
+
+def engines_of(service: psutil.Process) -> list[psutil.Process]:
+    """The engine processes of a service on a CPU."""
+    templates = [child for child in service.children() if TEMPLATE in child.cmdline()]
+    return [engine for template in templates for engine in template.children()]
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from benchmarks.load import LoadGenerator
 from benchmarks.options import OUTPUT, STORE, Counts, Names
 from benchmarks.report import NONE, heading, refuse, table
 from benchmarks.sample import Sample
-from benchmarks.service import running_service
+from benchmarks.service import engines_of, running_service
 
 CLIENTS = 64
 LARGE = (4000, 3000)  # pixels of a photo of a telephone
@@ -50,10 +50,10 @@ class Row:
 
 
 def memory_of(service: psutil.Process) -> Memory:
-    """The current memory of the service and its engines."""
-    engines = [child.memory_full_info().pss / 1e6 for child in service.children()]
-    front_end = service.memory_full_info().pss / 1e6
-    return Memory(front_end, max(engines), front_end + sum(engines))
+    """The current memory of the service, of its largest engine, and of all its processes."""
+    engines = [engine.memory_full_info().pss for engine in engines_of(service)]
+    processes = [process.memory_full_info().pss for process in (service, *service.children(recursive=True))]
+    return Memory(processes[0] / 1e6, max(engines) / 1e6, sum(processes) / 1e6)
 
 
 class Watch:

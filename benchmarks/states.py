@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.options import STORE
 from benchmarks.report import heading, table
-from benchmarks.service import Service, running_service
+from benchmarks.service import Service, engines_of, running_service
 
 _SENTENCE = "The film begins slowly, but the second half is warm and funny, and I would gladly see it again. "
 _WORD = " and"
@@ -99,7 +99,7 @@ def _sizes(http: httpx.Client) -> str:
 def _open_streams(service: Service, count: int, idle: float) -> str:
     """What open streams cost while no piece comes."""
     front = psutil.Process(service.pid)
-    engines = [one for one in front.children(recursive=True) if "app.engine" in one.cmdline()]
+    engines = engines_of(front)
     without = _work_of_idle(front, engines, idle)
     memory = front.memory_info().rss
     began = time.perf_counter()

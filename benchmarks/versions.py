@@ -14,7 +14,7 @@ import psutil
 
 from benchmarks.options import STORE
 from benchmarks.report import heading, table
-from benchmarks.service import running_service
+from benchmarks.service import engines_of, running_service
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ def copies(version: Path, store: Path, count: int) -> None:
         folder = store / f"m{number}" / "1"
         shutil.copytree(version, folder)
         manifest = json.loads((folder / "manifest.json").read_text())
-        (folder / "manifest.json").write_text(json.dumps(manifest | {"name": f"m{number}", "default": number == 0}))
+        (folder / "manifest.json").write_text(
+            json.dumps(manifest | {"name": f"m{number}", "version": 1, "default": number == 0})
+        )
 
 
 def measure(store: Path, count: int, asked: int, *options: str) -> Figures:
@@ -45,7 +47,7 @@ def measure(store: Path, count: int, asked: int, *options: str) -> Figures:
         own = psutil.Process(service.pid)
         children = own.children(recursive=True)
         worked = sum(sum(one.cpu_times()[:2]) for one in (own, *children))
-        engine = next(one for one in children if "app.engine" in one.cmdline())
+        (engine,) = engines_of(own)
         answers = []
         with httpx.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=30) as http:
             for number in random.Random(1).sample(range(count), asked):

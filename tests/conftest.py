@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine
+from app.engine.forking import EngineTemplate
 from app.main import create_app
 from app.server.front_end import FrontEnd
 from app.settings import Settings
@@ -72,6 +73,14 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def number_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with small untrained models of series, frames and tags; not to be changed by a test."""
     return make_number_store(tmp_path_factory.mktemp("numbers"))
+
+
+@pytest.fixture(scope="session")
+def template() -> Iterator[EngineTemplate]:
+    """Engine processes that are its forks start in a fraction of a second."""
+    process = EngineTemplate(threads=1)
+    yield process
+    process.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from app.api.access.guard import check_administrator
 from app.api.body import json_body, read_json
+from app.api.openapi.deferred import Deferred
 from app.api.problems import problems
 from app.api.schemas import (
     DefaultRequest,
@@ -54,8 +55,8 @@ Administrated = Annotated[Service, Depends(_administrator)]
 router = APIRouter(prefix="/v1/models/{name}", tags=["Administration"])
 
 
-def _described(form: type[BaseModel], examples: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
-    return {"requestBody": {"required": required, "content": json_body(form, examples)}}
+def _described(form: type[BaseModel], examples: dict[str, Any], *, required: bool = False) -> Deferred:
+    return Deferred(lambda: {"requestBody": {"required": required, "content": json_body(form, examples)}})
 
 
 async def _read(request: Request, form: type[Form]) -> Form:

@@ -1,4 +1,5 @@
-"""An engine as a process of its own: `python -m app.engine CONFIG PIPE RESTARTS`, started by `app.engine.process`.
+"""An engine as a process of its own: `python -m app.engine CONFIG PIPE RESTARTS`, started by `app.engine.process`. On a
+CPU it is a fork of `app.engine.template` instead.
 
 It ends when its standard input does, so an engine never outlives the process that started it. It ignores signals to the
 whole service, such as Ctrl-C in a terminal: the front end drains first. PIPE is the file descriptor for its heartbeats,
@@ -8,7 +9,7 @@ RESTARTS the number of restarts.
 # ruff: noqa: E402
 import gc
 
-gc.disable()  # imports leave no garbage, and searching them for it takes a seventh of the start; `main` enables it
+gc.disable()  # imports leave no garbage, and searching them for it takes a seventh of the start; `run` enables it
 
 import logging
 import os
@@ -31,21 +32,24 @@ _NICE = 10  # on a busy CPU the front end goes first: refusals and health checks
 
 
 def main() -> None:
+    run(msgspec.json.decode(sys.argv[1], type=EngineConfig), heartbeats=int(sys.argv[2]), restarts=int(sys.argv[3]))
+
+
+def run(config: EngineConfig, *, heartbeats: int, restarts: int) -> None:
+    """Be an engine until standard input ends. `heartbeats` is the descriptor of their pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    config = msgspec.json.decode(sys.argv[1], type=EngineConfig)
     set_up_logging(config.log_level, config.log_format)
     os.nice(_NICE)
     share_heap()
     torch.set_num_threads(config.threads)
-    restarts = int(sys.argv[3])
     if config.is_first and config.device == "cpu" and not restarts and (reason := native.absence()):
         log.warning(
             "the native kernels %s, so models run with those of torch, which are slower on processors with AVX-512: "
             "install a C compiler, then install unroll-serve again",
             reason,
         )
-    engine = Engine(config, beat=heartbeat_into(int(sys.argv[2])), restarts=restarts)
+    engine = Engine(config, beat=heartbeat_into(heartbeats), restarts=restarts)
 
     def stop_with_parent() -> None:
         wait_for_parent_end()

@@ -40,6 +40,7 @@ from app.engine.protocol import (
     Started,
     Status,
     Submit,
+    Submits,
     Times,
     Unload,
 )
@@ -158,8 +159,9 @@ class Engine:
         wait_ms = 0 if self._scheduler.can_run else _CHANGING_MS if self._versions.are_changing else _IDLE_MS
         for client, message in self._front_ends.receive(wait_ms=wait_ms):
             match message:
-                case Submit():
-                    self._submit(client, message)
+                case Submits():
+                    for submit in message.submits:
+                        self._submit(client, submit)
                 case Cancel():
                     for number in message.ids:
                         self._cancel((client, number))

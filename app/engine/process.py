@@ -4,18 +4,17 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from functools import partial
 
 import msgspec
 
 from app.desired_state import DesiredState, create_desired_state
 from app.engine.config import EngineConfig
-from app.supervisor import SupervisedProcess, stop_all
+from app.engine.forking import NVIDIA, EngineTemplate, engine_variables
+from app.supervisor import Start, SupervisedProcess, spawn, stop_all
 from app.temporary_folder import service_folder
 
-NVIDIA = Path("/dev/nvidiactl")  # exists with a GPU; only then torch counts the GPUs, which takes seconds
 _STOP_SECONDS = 5.0
-_KERNELS = "128"  # that oneDNN keeps, one for each shape of its inputs; its default of 1,024 fills 100 MB in an hour
 
 
 def engine_devices(devices: str, engines: int) -> list[str]:
@@ -44,27 +43,20 @@ def _gpus() -> list[str]:
     return [f"cuda:{index}" for index in range(int(counted.stdout or 0))]
 
 
-class EngineProcess(SupervisedProcess):
-    """An engine. It sends heartbeats, and ends when its standard input does."""
-
-    def __init__(self, config: EngineConfig, *, heartbeat_seconds: float) -> None:
-        threads = str(config.threads)
-        super().__init__(
-            f"engine on {config.device}",
-            [sys.executable, "-P", "-m", "app.engine", msgspec.json.encode(config).decode()],
-            environment={
-                "OMP_NUM_THREADS": threads,
-                "MKL_NUM_THREADS": threads,
-                "ONEDNN_PRIMITIVE_CACHE_CAPACITY": _KERNELS,
-            },
-            heartbeat_seconds=heartbeat_seconds,
-        )
+def _start(config: EngineConfig, template: EngineTemplate | None) -> Start:
+    if template is not None and config.device == "cpu":
+        return partial(template.fork, config)
+    return spawn(
+        [sys.executable, "-P", "-m", "app.engine", msgspec.json.encode(config).decode()],
+        environment=engine_variables(config.threads),
+    )
 
 
 class EngineProcesses:
     """Several engines that differ in their device alone, and in their memory for models: those on a CPU have
     `cpu_models_memory` unless `config` names another. Each has its own socket in a private `folder`, beside the file of
-    the `desired_state`; without one the engines serve all of the store."""
+    the `desired_state`; without one the engines serve all of the store. Those on a CPU are forks of `template`;
+    without one they are programs of their own."""
 
     def __init__(
         self,
@@ -74,6 +66,7 @@ class EngineProcesses:
         heartbeat_seconds: float,
         cpu_models_memory: int = 0,
         desired_state: DesiredState | None = None,
+        template: EngineTemplate | None = None,
     ) -> None:
         self.devices = list(devices)
         self._held = ExitStack()
@@ -83,11 +76,15 @@ class EngineProcesses:
             config = msgspec.structs.replace(config, desired_state=str(file))
         self.endpoints = [f"ipc://{self.folder / f'engine-{index}'}" for index in range(len(devices))]
         self._engines = [
-            EngineProcess(
-                msgspec.structs.replace(
-                    on_device(config, device, cpu_models_memory),
-                    endpoint=endpoint,
-                    is_first=device not in self.devices[:index],
+            SupervisedProcess(
+                f"engine on {device}",
+                _start(
+                    msgspec.structs.replace(
+                        on_device(config, device, cpu_models_memory),
+                        endpoint=endpoint,
+                        is_first=device not in self.devices[:index],
+                    ),
+                    template,
                 ),
                 heartbeat_seconds=heartbeat_seconds,
             )

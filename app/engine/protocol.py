@@ -1,6 +1,6 @@
 """The messages between front end and engine: msgpack over ZeroMQ, one message per frame.
 
-Front end to engine: Hello, Submit, Cancel, Load, Unload. Engine to front end: Status, Events, and Loaded, NotLoaded or
+Front end to engine: Hello, Submits, Cancel, Load, Unload. Engine to front end: Status, Events, and Loaded, NotLoaded or
 Unloaded as the reply to Load and Unload. The engine knows neither text nor HTTP: a source is token ids, pixels or
 scaled numbers, an answer is probabilities, token ids or scaled numbers.
 """
@@ -218,6 +218,12 @@ class Submit(Message, frozen=True):
     again: bool = False
     trial: int = 0
     carry: Carry | None = None
+
+
+class Submits(Message, frozen=True):
+    """The requests that a front end sends in one turn of its event loop."""
+
+    submits: list[Submit]
 
 
 class Cancel(Message, frozen=True):
@@ -444,10 +450,17 @@ class Unloaded(Message, frozen=True):
     model: str
 
 
-ToEngine = Hello | Submit | Cancel | Load | Unload
+ToEngine = Hello | Submits | Cancel | Load | Unload
 Change = Loaded | NotLoaded | Unloaded
 ToFrontEnd = Events | Status | Change
 
 pack = msgspec.msgpack.Encoder().encode
+
+
+def pack_submits(packed: Sequence[bytes]) -> bytes:
+    """A message Submits of requests that are packed already: one that cannot be packed fails alone, before."""
+    return pack((Submits.__name__, [msgspec.Raw(submit) for submit in packed]))
+
+
 unpack_for_engine = msgspec.msgpack.Decoder(ToEngine).decode
 unpack_for_front_end = msgspec.msgpack.Decoder(ToFrontEnd).decode

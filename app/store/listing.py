@@ -13,7 +13,7 @@ import msgspec
 
 from app.errors import StoreError, printable
 from app.store.names import DEFAULT_FILE, MOST_VERSION, NAME_IN_WORDS, is_model_name, version_number
-from app.store.regular_files import read_whole
+from app.store.regular_files import is_inside, read_whole
 
 MOST_DEFAULT_BYTES = 4096
 
@@ -92,7 +92,7 @@ def _read_default(path: Path, root: Path, listing: Listing) -> None:
 
 
 def _is_inside(path: Path, root: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    return is_inside(os.path.realpath(path), os.path.realpath(root))
 
 
 def _visible(folder: Path, listing: Listing) -> Iterator[Path]:

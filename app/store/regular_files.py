@@ -36,6 +36,11 @@ def opened(path: Path, *, root: Path) -> Iterator[BufferedReader]:
             raise _unreadable(path, error) from error
 
 
+def is_inside(path: str, folder: str) -> bool:
+    """Whether a path without links is that of a folder or below it."""
+    return path == folder or path.startswith(os.path.join(folder, ""))
+
+
 def size_of(file: BufferedReader) -> int:
     """Bytes of an open file."""
     return os.fstat(file.fileno()).st_size
@@ -54,8 +59,8 @@ def read_whole(path: Path, *, root: Path, limit: int) -> bytes:
 
 def _descriptor(path: Path, root: Path) -> int:
     try:
-        real = Path(os.path.realpath(path))
-        if not real.is_relative_to(os.path.realpath(root)):
+        real = os.path.realpath(path)
+        if not is_inside(real, os.path.realpath(root)):
             raise FileDamaged(f"{path.name} is a link out of the model store: put the file itself into the version")
         if not stat.S_ISREG(os.lstat(real).st_mode):
             raise FileDamaged(f"{path.name} is not a regular file: put a file with its content into the version")

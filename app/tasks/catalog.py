@@ -27,6 +27,7 @@ from app.store.text_input import TokenizerUse
 from app.text.tokenizer import TextTokenizer
 
 log = logging.getLogger("unroll.catalog")
+_MOST_CHOSEN = 256  # default models that are remembered: clients may ask for any languages
 Check = Callable[[Manifest], None]  # raises InvalidManifest for a network that does not fit a task
 Tokenizers = WeakValueDictionary[tuple[str, str], TextTokenizer]  # by the hash of the file, and its use
 
@@ -112,7 +113,11 @@ class Catalog:
         self.defaults: Mapping[str, int] = {}
         self.unloaded: Collection[str] = ()
         self._broken: dict[str, str] = {}
-        self._usable: tuple[EngineView | None, list[Entry]] = (None, [])
+        self._seen: EngineView | None = None
+        self._lost: Collection[str] | None = None  # versions that no engine can use; None if that is to be found out
+        self._usable: list[Entry] = []  # the others, in order
+        self._by_name: dict[str, list[Entry]] = {}  # of the usable ones
+        self._chosen: dict[object, Entry] = {}  # of them, by what `default` was asked
 
     def open(self, folder: Path) -> Entry | BrokenVersion:
         """The version in a folder of the store, or why it cannot be used. Of its files only those of the tokenizers are
@@ -149,7 +154,7 @@ class Catalog:
         self._broken = {entry.key: entry.reason for entry in opened if isinstance(entry, BrokenVersion)} | dict(failed)
         self.defaults = defaults
         self.unloaded = unloaded
-        self._usable = (None, [])
+        self._seen = self._lost = None
 
     def broken(self, engines: EngineView) -> dict[str, str]:
         """Versions that cannot be used, as `name/version`, with the reason of the front end or the engines."""
@@ -158,17 +163,26 @@ class Catalog:
     def usable(self, engines: EngineView) -> list[Entry]:
         """Entries that an engine has, or that no engine reports as broken. Of a name, the default version is first, and
         the others follow from the newest to the oldest."""
-        seen, entries = self._usable
-        if seen is not engines:
+        if engines is not self._seen:
+            self._seen = engines
             lost = engines.broken.keys() - engines.models
-            entries = [entry for entry in self.entries.values() if entry.manifest.key not in lost]
-            entries.sort(key=lambda entry: self._rank(entry.manifest))
-            self._usable = (engines, entries)
-        return entries
+            if lost != self._lost:
+                self._lost = lost
+                self._arrange([entry for entry in self.entries.values() if entry.manifest.key not in lost])
+        return self._usable
+
+    def _arrange(self, entries: list[Entry]) -> None:
+        """Note the usable versions, and forget what depended on them."""
+        self._usable = sorted(entries, key=lambda entry: self._rank(entry.manifest))
+        self._by_name = {}
+        for entry in self._usable:
+            self._by_name.setdefault(entry.manifest.name, []).append(entry)
+        self._chosen = {}
 
     def of_name(self, name: str, engines: EngineView) -> list[Entry]:
         """Usable versions of a name, the default version first."""
-        return [entry for entry in self.usable(engines) if entry.manifest.name == name]
+        self.usable(engines)
+        return self._by_name.get(name, [])
 
     def is_default(self, manifest: Manifest, engines: EngineView) -> bool:
         """Whether a version answers requests of its task, its kind of source and its languages that name no model."""
@@ -188,8 +202,8 @@ class Catalog:
     def named(self, selection: Selection | None, name: str, version: int | None, engines: EngineView) -> Entry:
         """A version by name and number; without a number, the default version. `selection` None allows any model.
         Raises ModelNotFound or ModelUnavailable."""
-        usable = [entry for entry in self.usable(engines) if selection is None or selection.takes(entry.manifest)]
-        versions = [entry for entry in usable if entry.manifest.name == name]
+        of_name = self.of_name(name, engines)
+        versions = [entry for entry in of_name if selection is None or selection.takes(entry.manifest)]
         for entry in versions:
             if version in (None, entry.manifest.version):
                 return entry
@@ -199,7 +213,7 @@ class Catalog:
             if other_name == name and version in (None, version_number(other_version)):
                 raise ModelUnavailable(f"{key} is in the model store but cannot be used: {reason}", model=key)
         key = name if version is None else f"{name}/{version}"
-        served = [str(entry.manifest.version) for entry in self.of_name(name, engines)]
+        served = [str(entry.manifest.version) for entry in of_name]
         unloaded = {other for other in self.unloaded if other.rpartition("/")[0] == name}
         if key in unloaded or (version is None and unloaded and not served):
             others = ", ".join(served) or "none"
@@ -208,6 +222,7 @@ class Catalog:
             numbers = ", ".join(str(entry.manifest.version) for entry in versions)
             raise ModelNotFound(f"model {name} has no version {version}; it has {numbers}")
         words = "model" if selection is None else selection.words
+        usable = [entry for entry in self.usable(engines) if selection is None or selection.takes(entry.manifest)]
         raise ModelNotFound(f"there is no {words} {name}; the models are {_names(usable)}")
 
     def default(
@@ -222,6 +237,21 @@ class Catalog:
         """The default model for sources of `kinds` and for its languages, None for any: one of the route's own task,
         the latest choice of several. The only model of the task is its default, too, unless it has other languages.
         Raises UnknownLanguage or ModelNotFound."""
+        self.usable(engines)
+        asked = selection, None if kinds is None else tuple(kinds), source, target
+        chosen = self._chosen.get(asked) or self._default(selection, engines, kinds, source, target)
+        if len(self._chosen) < _MOST_CHOSEN:
+            self._chosen[asked] = chosen
+        return chosen
+
+    def _default(
+        self,
+        selection: Selection,
+        engines: EngineView,
+        kinds: Collection[SourceName] | None,
+        source: str | None,
+        target: str | None,
+    ) -> Entry:
         taken = [entry for entry in self.usable(engines) if selection.takes(entry.manifest)]
         usable = [entry for entry in taken if kinds is None or entry.manifest.source in kinds]
         usable.sort(key=lambda entry: (entry.manifest.task != selection.task, -entry.manifest.default_since))

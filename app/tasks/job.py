@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, assert_never
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
@@ -18,8 +20,7 @@ from app.text.placed_words import PlacedWord
 from app.text.tokenizer import Piece
 
 
-@dataclass(frozen=True, slots=True)
-class ReadSource:
+class ReadSource(msgspec.Struct, frozen=True, eq=False):
     """A source in the form of the engine. `pieces` are its tokens with their places in `text`, if needed; `words` are
     for an answer that labels words.
 
@@ -42,7 +43,7 @@ class ReadSource:
     following: Sequence[tuple[str, "ReadSource"]] = ()
     words: Sequence[PlacedWord] = ()
     text: str = ""
-    past: NDArray[np.float64] | None = field(default=None, compare=False)
+    past: NDArray[np.float64] | None = None
     carry: Carry | None = None
     next: NextState | None = None
     saved: SavedState | None = None
@@ -82,7 +83,7 @@ class Following(NamedTuple):
     job: "Job"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """One input, ready for an engine: the version that answers, the source, and the engine request. Of an input with
     several parts it is the first one; `following` are the others."""
@@ -112,7 +113,7 @@ class Job:
         """Number of tokens of the input; 0 for other sources."""
         return sum(job.read.tokens for job in self.parts)
 
-    @property
+    @cached_property
     def cost(self) -> int:
         """Expected cell steps of this part."""
         return cost_of(self.read.source, self.request, self.entry.manifest.architecture).total

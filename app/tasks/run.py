@@ -12,7 +12,7 @@ from app.errors import InputError, InputTooShort, ModelNotFound, StateMismatch, 
 from app.store.description import SourceName
 from app.tasks.answers.limits import AnswerLimits
 from app.tasks.catalog import Catalog, Entry
-from app.tasks.concurrently import concurrently, interleaved
+from app.tasks.concurrently import interleaved
 from app.tasks.job import Following, Job, Output, ReadSource
 from app.tasks.options import LanguagePair, TaskOptions
 from app.tasks.sources.source_kind import Reader
@@ -139,7 +139,7 @@ def _check_languages(entry: Entry, options: LanguagePair) -> None:
 
 async def answer_all(task: Task, client: EngineClient, jobs: Sequence[Job], terms: Terms) -> list[Output]:
     """The output of each job, in order."""
-    return await concurrently([task.answer.answer(client, job, terms) for job in jobs])
+    return await task.answer.answer_all(client, jobs, terms)
 
 
 def stream_all(

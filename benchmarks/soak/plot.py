@@ -9,6 +9,7 @@ from benchmarks.soak.processes import Role, Sample
 COLOURS = {
     Role.FRONT_END: "#d1495b",
     Role.ENGINE: "#00798c",
+    Role.TEMPLATE: "#66a182",
     Role.SUPERVISOR: "#8d99ae",
     Role.IMAGE_DECODER: "#edae49",
     Role.OTHER: "#3d405b",

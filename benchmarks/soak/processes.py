@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.service import TEMPLATE
+
 SAMPLE_SECONDS = 1.0
 
 
@@ -19,13 +21,14 @@ class Role(StrEnum):
 
     FRONT_END = "front end"
     ENGINE = "engine"
+    TEMPLATE = "engine template"
     SUPERVISOR = "supervisor"
     IMAGE_DECODER = "image decoder"
     OTHER = "other"
 
 
 _MODULES = {
-    "app.engine": Role.ENGINE,
+    TEMPLATE: Role.TEMPLATE,
     "app.workers": Role.FRONT_END,
     "app.tasks.sources.image_decoder": Role.IMAGE_DECODER,
 }
@@ -62,15 +65,16 @@ class Processes:
         return sorted(found, key=lambda process: (process.create_time(), process.pid))
 
     def all(self) -> list[tuple[psutil.Process, Role]]:
-        """Processes that run a program of their own: a child has the command of its parent until it executes one, and
-        none when it ends."""
+        """Processes that run a program of their own, and engines, which are forks of their template. Another child has
+        the command of its parent until it executes one, and none when it ends."""
         own = psutil.Process(self.service)
         found = [(own, Role.FRONT_END if self.workers == 1 else Role.SUPERVISOR)]
         for child in own.children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 command = child.cmdline()
-                if command and command != psutil.Process(child.ppid()).cmdline():
-                    found.append((child, _role(command)))
+                is_fork = command == psutil.Process(child.ppid()).cmdline()
+                if command and (not is_fork or TEMPLATE in command):
+                    found.append((child, Role.ENGINE if is_fork else _role(command)))
         return found
 
     def samples(self, began: float) -> list[Sample]:

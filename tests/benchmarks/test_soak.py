@@ -393,7 +393,7 @@ def test_the_roles_of_a_service(tiny_store: Path) -> None:
             seen.setdefault(sample.pid, set()).add(sample.role)
     assert all(len(roles) == 1 for roles in seen.values()), seen
     counted = Counter(role for (role,) in seen.values())
-    assert counted.keys() == {Role.SUPERVISOR, Role.FRONT_END, Role.ENGINE, Role.IMAGE_DECODER}
+    assert counted.keys() == {Role.SUPERVISOR, Role.FRONT_END, Role.TEMPLATE, Role.ENGINE, Role.IMAGE_DECODER}
     assert (counted[Role.SUPERVISOR], counted[Role.FRONT_END]) == (1, 2)
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from app.desired_state import DesiredState
-from app.engine.client import EngineClient
+from app.engine.client import Asked, EngineClient
 from app.engine.config import EngineConfig
+from app.engine.forking import EngineTemplate
 from app.engine.process import EngineProcesses, engine_devices, on_device
-from app.engine.protocol import Decode, Decoded, Label, Pixels, Progress, Status, Terms, Tokens
+from app.engine.protocol import Decode, Decoded, Label, Labelled, Pixels, Progress, Status, Terms, Tokens
 from app.errors import EngineFailed, TimedOut
 from app.store.classifier import Classifier
 from app.store.hashes import FOLDER, Hashes
@@ -31,21 +32,22 @@ POISON = Pixels(IMAGE_SIZE, bytes(3 * IMAGE_SIZE**2))
 
 
 @pytest.fixture(scope="module")
-def engine(tiny_store: Path) -> Iterator[EngineProcesses]:
+def engine(tiny_store: Path, template: EngineTemplate) -> Iterator[EngineProcesses]:
     """An engine process for tests that do not kill it."""
-    running = EngineProcesses(EngineConfig(endpoint="", store=str(tiny_store)), ["cpu"], heartbeat_seconds=30)
+    config = EngineConfig(endpoint="", store=str(tiny_store))
+    running = EngineProcesses(config, ["cpu"], heartbeat_seconds=30, template=template)
     yield running
     running.stop()
 
 
 @pytest.fixture
-def start_engines(tiny_store: Path) -> Iterator[Callable[..., EngineProcesses]]:
+def start_engines(tiny_store: Path, template: EngineTemplate) -> Iterator[Callable[..., EngineProcesses]]:
     """Starts engine processes over the tiny store."""
     started: list[EngineProcesses] = []
 
     def start(count: int = 1, *, heartbeat_seconds: float = PATIENCE) -> EngineProcesses:
         config = EngineConfig(endpoint="", store=str(tiny_store))
-        started.append(EngineProcesses(config, ["cpu"] * count, heartbeat_seconds=heartbeat_seconds))
+        started.append(EngineProcesses(config, ["cpu"] * count, heartbeat_seconds=heartbeat_seconds, template=template))
         return started[-1]
 
     yield start
@@ -356,3 +358,48 @@ def test_decoded_is_the_last_event_of_a_stream(engine: EngineProcesses) -> None:
     assert all(isinstance(event, Progress) for event in progress)
     assert isinstance(last, Decoded)
     assert [token for event in progress for token in event.tokens] == last.hypotheses[0].tokens  # type: ignore[union-attr]
+
+
+def test_several_sources_are_answered_in_order_as_each_alone(engine: EngineProcesses) -> None:
+    async def scenario() -> None:
+        async with client_of(engine) as client:
+            sources = [Tokens([5 + place % 4] * (1 + place % 7)) for place in range(70)]
+            asked = [Asked(LABEL, source, Label(), 10, None) for source in sources]
+            together = await client.answer_all(asked, Terms())
+            for source, answer in zip(sources, together, strict=True):
+                alone = await client.answer(LABEL, source, Label(), Terms())
+                assert isinstance(answer, Labelled)
+                assert answer.scores == pytest.approx(alone.scores, abs=1e-3)
+            assert client.pending == 0
+
+    asyncio.run(scenario())
+
+
+def test_the_first_failure_of_several_cancels_the_others(engine: EngineProcesses) -> None:
+    async def scenario() -> None:
+        async with client_of(engine) as client:
+            asked = [Asked(TRANSLATE, SOURCE, ENDLESS, 10, None)] * 3
+            wrong = Asked(LABEL, Tokens([1_000_000]), Label(), 10, None)
+            with pytest.raises(EngineFailed):
+                await client.answer_all([*asked, wrong], Terms())
+            assert client.pending == 0
+            await until(lambda: client.view.ready[0].gauges["running"] == 0)
+
+    asyncio.run(scenario())
+
+
+def test_several_sources_are_answered_although_their_engine_ends(
+    start_engines: Callable[..., EngineProcesses],
+) -> None:
+    async def scenario() -> None:
+        engines = start_engines()
+        async with client_of(engines) as client:
+            work = client.answer_all([Asked(TRANSLATE, SOURCE, LONG, 10, None)] * 3, Terms())
+            answers = asyncio.create_task(work)
+            await until(lambda: running(client) == 3)
+            await killed_while_running(client, engines, at_least=1)
+            for answer in await answers:
+                assert isinstance(answer, Decoded)
+                assert len(answer.hypotheses[0].tokens) == LONG.max_tokens
+
+    asyncio.run(scenario())

@@ -31,6 +31,7 @@ from app.engine.protocol import (
     Labelled,
     Progress,
     Submit,
+    Submits,
     Terms,
     Tokens,
     pack,
@@ -285,7 +286,7 @@ def test_requests_of_a_front_end_that_goes_before_they_start_take_no_rows(
         front_end.connect("inproc://faults")
         for number in range(3):
             submit = Submit(number, TRANSLATE, Tokens([9, 9, 9]), Decode(50), Terms(), again=True, trial=1)
-            front_end.send(pack(submit))
+            front_end.send(pack(Submits([submit])))
         loop._receive()
         assert len(loop._scheduler) == 3
     end = time.monotonic() + 100
@@ -304,7 +305,7 @@ def test_an_event_that_is_no_message_fails_its_request_alone(
     with context.socket(zmq.DEALER) as front_end:
         front_end.connect("inproc://faults")
         for number in range(2):
-            front_end.send(pack(Submit(number, TRANSLATE, Tokens([9, 9, 9]), Decode(50), Terms())))
+            front_end.send(pack(Submits([Submit(number, TRANSLATE, Tokens([9, 9, 9]), Decode(50), Terms())])))
         loop._receive()
         good, bad = loop._scheduler.requests
         answer = Hypothesis([5], [-1.0], -1.0, "stop")

@@ -13,6 +13,7 @@ import torch
 
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
+from app.engine.forking import EngineTemplate
 from app.engine.process import EngineProcesses
 from app.engine.protocol import AnswerSpec, Decode, Embed, Explain, Forecast, Label, Source, Tag, Terms, Tokens, Values
 from app.errors import ContradictoryOptions, EngineFailed, TimedOut
@@ -106,9 +107,12 @@ def test_a_stream_has_each_row_once_and_ends_when_it_is_closed(endpoint: str) ->
     asyncio.run(scenario())
 
 
-def test_a_stream_of_numbers_goes_on_unbroken_when_its_engine_ends(number_store: Path) -> None:
+def test_a_stream_of_numbers_goes_on_unbroken_when_its_engine_ends(
+    number_store: Path, template: EngineTemplate
+) -> None:
     async def scenario() -> None:
-        engines = EngineProcesses(EngineConfig(endpoint="", store=str(number_store)), ["cpu"], heartbeat_seconds=30)
+        config = EngineConfig(endpoint="", store=str(number_store))
+        engines = EngineProcesses(config, ["cpu"], heartbeat_seconds=30, template=template)
         try:
             async with client_of(engines) as client:
                 whole = await client.answer(STATE, SOURCE, Forecast(6000), ANYHOW)

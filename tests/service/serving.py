@@ -35,8 +35,12 @@ class Served:
         return "".join(self.log)
 
     def engines(self) -> list[psutil.Process]:
-        """The engine processes that are alive."""
-        return self.children("app.engine")
+        """The engine processes that are alive: forks of the template."""
+        found = []
+        for template in self.children("app.engine.template"):
+            with suppress(psutil.NoSuchProcess):
+                found += template.children()
+        return found
 
     def workers(self) -> list[psutil.Process]:
         """The front-end processes that are alive, when there are several."""

@@ -82,8 +82,10 @@ def test_native_routes(toys: str) -> None:
     assert set(label["scores"]) == {"later", "now"}
     whole = post(f"{toys}/v1/summarize", inputs=[TEXT, TEXT], max_tokens=6)
     assert whole["usage"]["inputs"] == 2
-    assert whole["results"][0] == whole["results"][1]
-    assert whole["results"][0]["model"] == "summary-en"
+    first, second = whole["results"]
+    assert first.pop("score") == pytest.approx(second.pop("score"))  # two rows of a batch may round differently
+    assert first == second
+    assert first["model"] == "summary-en"
 
 
 def test_streams(toys: str) -> None:

@@ -30,7 +30,7 @@ class Key(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[\w.@-]{1,64}$")]
+    name: Annotated[str, Field(pattern=r"^[\w.@-]+$", max_length=64)]
     hash: Annotated[str, Field(pattern=f"^{_HASH}[0-9a-f]{{64}}$")]
     role: Role = Role.USER
     rate_limit: Annotated[str, AfterValidator(check_rate)] | None = None

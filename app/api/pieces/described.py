@@ -3,7 +3,9 @@
 import json
 from typing import Any, Protocol
 
-from app.api.body import JSON, TIMEOUT_PARAMETER
+from pydantic import BaseModel
+
+from app.api.body import TIMEOUT_PARAMETER
 from app.api.pieces.answers import NDJSON
 from app.api.problems import problems
 from app.errors import UnrollError
@@ -20,20 +22,18 @@ for each line.
 """
 
 
-class Described(Protocol):
-    """A body that describes itself."""
+class JsonBody(Protocol):
+    """A body that is JSON without pieces."""
 
-    def described(self) -> dict[str, Any]:
-        """Members of the OpenAPI operation."""
+    json: type[BaseModel]
 
 
-def described_pieces(task: Task, body: Described, errors: list[type[UnrollError]]) -> dict[str, Any]:
+def described_pieces(task: Task, body: JsonBody, errors: list[type[UnrollError]]) -> dict[str, Any]:
     """The description of the route of a task's pieces, for FastAPI."""
-    schema = body.described()["requestBody"]["content"][JSON]["schema"]
     example = next(iter(task.face.examples.values()))
     content = {
         "schema": {"type": "string", "description": "Lines of JSON."},
-        "itemSchema": _named(schema["title"]),
+        "itemSchema": _named(body.json.__name__),
         "examples": {"one": {"summary": "Two pieces", "value": _in_two_pieces(example["value"])}},
     }
     return {

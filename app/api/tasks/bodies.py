@@ -1,6 +1,7 @@
 """Bodies of native requests, by source kind."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Protocol, assert_never
 
 from fastapi import Request
@@ -34,6 +35,7 @@ class Body(Protocol):
         """Members of the OpenAPI operation: parameters and body."""
 
 
+@cache
 def body_of(task: Task) -> Body:
     """The body of a task's requests."""
     source = task.source

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.blocks import BlocksResponse
+from app.api.openapi.deferred import Deferred
 from app.api.pieces.answers import PieceAnswers
 from app.api.pieces.described import described_pieces
 from app.api.pieces.opening import READ_PIECES
@@ -37,7 +38,7 @@ def native_routes(tasks: Iterable[Task]) -> tuple[list[Route], APIRouter]:
             description=task.face.description,
             response_model=task.answer.form,
             responses={200: described_answer(task), **problems(*_errors(task))},
-            openapi_extra=body.described(),
+            openapi_extra=Deferred(body.described),
         )
         routes.append(Route(task.face.path, endpoint, task.source))
         if _takes_pieces(task):

@@ -65,6 +65,38 @@ class Call:
         """Make `submit` the request for the next engine."""
 
 
+class Group:
+    """Calls that are awaited together: `arrival` has the first failure, or else the last event."""
+
+    __slots__ = ("arrival", "left")
+
+    def __init__(self, arrival: asyncio.Future[Event], size: int) -> None:
+        self.arrival = arrival
+        self.left = size
+
+    def take(self, event: Event) -> None:
+        """Note the event of one of the calls."""
+        self.left -= 1
+        if (not self.left or isinstance(event, Failed)) and not self.arrival.done():
+            self.arrival.set_result(event)
+
+
+class GroupCall(Call):
+    """A request of a group. `event` is its answer."""
+
+    __slots__ = ("event", "group")
+
+    def __init__(self, submit: Submit, group: Group, cost: int | None = None) -> None:
+        super().__init__(submit, group.arrival, cost)
+        self.group = group
+        self.event: Event | None = None
+
+    def take(self, event: Event) -> None:
+        if not self.is_ended:
+            self.is_ended, self.event = True, event
+            self.group.take(event)
+
+
 class StreamCall(Call):
     """A request with `stream`. After an engine's death the next one computes what was delivered once more, and this is
     skipped: the caller sees one unbroken stream. Tokens are forced to be the same; rows of numbers differ at most by

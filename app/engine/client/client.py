@@ -5,12 +5,12 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Self, overload
+from typing import NamedTuple, Self, cast, overload
 
 import msgspec
 import zmq
 
-from app.engine.client.calls import Call, StreamCall, answer_in
+from app.engine.client.calls import Call, Group, GroupCall, StreamCall, answer_in
 from app.engine.client.connection import Connection
 from app.engine.client.dispatch import Dispatch
 from app.engine.client.versions import EngineVersions
@@ -43,7 +43,18 @@ from app.engine.protocol import (
 
 HELLO_SECONDS = 0.25  # between two requests for an engine's status
 FIRST_HELLO_SECONDS = 0.05  # until every engine has answered one
+_AT_ONCE = 32  # requests that are sent in one turn of the event loop
 _WAITING_SECONDS = 0.05  # between two looks at calls that wait
+
+
+class Asked(NamedTuple):
+    """A source of which the answer is wanted: see `EngineClient.answer`."""
+
+    model: str
+    source: Source
+    answer: AnswerSpec
+    cost: int
+    carry: Carry | None
 
 
 class EngineClient:
@@ -184,6 +195,22 @@ class EngineClient:
             self._dispatch.close(call)
         assert not isinstance(event, Part)
         return event
+
+    async def answer_all(self, asked: Sequence[Asked], terms: Terms) -> list[Answer]:
+        """The answers to several sources, in order. The first failure cancels the others and is raised (`answer`)."""
+        group, calls = Group(self._loop.create_future(), len(asked)), list[GroupCall]()
+        try:
+            for one in asked:
+                submit = Submit(next(self._ids), one.model, one.source, one.answer, terms, carry=one.carry)
+                calls.append(GroupCall(submit, group, one.cost))
+                self._dispatch.open(calls[-1])
+                if len(calls) % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            answer_in(await group.arrival)
+        finally:
+            for call in calls:
+                self._dispatch.close(call)
+        return [cast(Answer, call.event) for call in calls]
 
     @overload
     def stream(

@@ -6,14 +6,22 @@ from contextlib import suppress
 
 import zmq
 
-from app.engine.protocol import Message, Status, ToFrontEnd, pack, unpack_for_front_end
+from app.engine.protocol import (
+    Message,
+    Status,
+    Submit,
+    ToFrontEnd,
+    pack,
+    pack_submits,
+    unpack_for_front_end,
+)
 
 _POLLIN = int(zmq.POLLIN)  # an enumeration's own arithmetic is slow
 
 
 class Connection:
     """Sends to one engine, and passes its messages and its end to `on_message` and `on_end`. No task runs for it: a
-    request costs one send and a share of one receive.
+    request costs a share of one send and of one receive.
 
     The engine's last status is kept here; it is None while the engine starts or is gone.
     """
@@ -30,6 +38,7 @@ class Connection:
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._socket.connect(endpoint)
         self._check_is_due = False
+        self._submits: list[bytes] = []  # of this turn of the event loop
         self._loop: asyncio.AbstractEventLoop
         self._on_message: Callable[[Connection, ToFrontEnd], None]
         self._on_end: Callable[[Connection], None]
@@ -54,17 +63,36 @@ class Connection:
         self._socket.close(0)
         self.status = None
 
+    def submit(self, submit: Submit) -> None:
+        """Send a request, together with the others of this turn of the event loop."""
+        self._submits.append(pack(submit))
+        self._check_soon()
+
     def send(self, message: Message) -> None:
         """Send, or drop the message if the engine is gone: `on_end`, or its next instance, follows."""
+        self._send_submits()
+        self._send(pack(message))
+        self._check_soon()
+
+    def _send_submits(self) -> None:
+        if self._submits:
+            submits, self._submits = self._submits, []
+            self._send(pack_submits(submits))
+
+    def _send(self, content: bytes) -> None:
         with suppress(zmq.Again):
-            self._socket.send(pack(message), zmq.NOBLOCK)
-        if not self._check_is_due:  # a send may swallow the signal that a message has arrived
+            self._socket.send(content, zmq.NOBLOCK)
+
+    def _check_soon(self) -> None:
+        """A send may swallow the signal that a message has arrived."""
+        if not self._check_is_due:
             self._check_is_due = True
             self._loop.call_soon(self._check)
 
     def _check(self) -> None:
         self._check_is_due = False
         if not self._socket.closed:
+            self._send_submits()
             self._receive()
 
     def _receive(self) -> None:

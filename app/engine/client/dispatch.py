@@ -219,7 +219,7 @@ class Dispatch:
         if call.trial is not None:
             engine.trial = call.trial
             call.trial.attached += 1
-        engine.connection.send(call.submit)
+        engine.connection.submit(call.submit)
 
     def _detach(self, call: Call, engine: EngineLoad) -> None:
         call.connection = None

@@ -15,6 +15,7 @@ from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.usage import usage_of
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
+from app.tasks.concurrently import concurrently
 from app.tasks.job import Job, Output, ReadSource
 from app.tasks.options import TaskOptions
 
@@ -70,6 +71,10 @@ class AnswerKind(ABC):
     @abstractmethod
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """Answer one input."""
+
+    async def answer_all(self, client: EngineClient, jobs: Sequence[Job], terms: Terms) -> list[Output]:
+        """Answer the inputs of a request, in order. The first failure cancels the others and is raised."""
+        return await concurrently([self.answer(client, job, terms) for job in jobs])
 
     def streams(self, options: TaskOptions) -> bool:
         """Whether the request asks for events while the answer is decoded."""

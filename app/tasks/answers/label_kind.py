@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.engine.check import check_explained
-from app.engine.client import EngineClient
+from app.engine.client import Asked, EngineClient
 from app.engine.cost import read_anew
 from app.engine.protocol import AnswerSpec, Explain, Label, Labelled, Terms
 from app.errors import InputTooLong
@@ -23,6 +23,7 @@ from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import Job, Output, ReadSource
 from app.tasks.options import TaskOptions
+from app.turns import Pauses
 
 MOST_EXPLAINED = 1024  # steps of a source of which one pass labels all
 MOST_READ_ANEW = 128  # of one that is read anew for each
@@ -114,6 +115,23 @@ class LabelKind(AnswerKind):
             job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry
         )
         assert isinstance(labelled, Labelled)
+        return self._output(job, labelled)
+
+    async def answer_all(self, client: EngineClient, jobs: Sequence[Job], terms: Terms) -> list[Output]:
+        """See `AnswerKind.answer_all`: without a task for each input, since a text costs little more than that."""
+        if len(jobs) == 1:
+            return [await self.answer(client, jobs[0], terms)]
+        asked = [Asked(job.key, job.read.source, job.request, job.cost, job.read.carry) for job in jobs]
+        outputs: list[Output] = []
+        answers = await client.answer_all(asked, terms)
+        pauses = Pauses()
+        for job, answer in zip(jobs, answers, strict=True):
+            assert isinstance(answer, Labelled)
+            outputs.append(self._output(job, answer))
+            await pauses.pause()
+        return outputs
+
+    def _output(self, job: Job, labelled: Labelled) -> Output:
         manifest = job.entry.manifest
         scores = dict(zip(manifest.labels, labelled.scores, strict=True))
         label = max(scores, key=scores.__getitem__)

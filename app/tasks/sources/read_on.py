@@ -46,7 +46,7 @@ def read_words_on(text: str, place: Reading) -> ReadSource:
     words = [_moved(word, shift, saved.chars) for word in found if word is not None]
     assert isinstance(read.source, Tokens)
     assert len(ids) + shift == len(read.source.ids)
-    return dataclasses.replace(read, words=words, text=unread, first_char=saved.chars)
+    return msgspec.structs.replace(read, words=words, text=unread, first_char=saved.chars)
 
 
 def _moved(word: PlacedWord, tokens: int, chars: int) -> PlacedWord:
@@ -108,7 +108,7 @@ def _kept(ids: list[int], settled: int, unread: str, end: int, saved: SavedState
     after = msgspec.structs.replace(saved, text=unread[end:], chars=saved.chars + end)
     if is_moved:
         after = msgspec.structs.replace(after, pending=None, unshown=[], after=[] if end else saved.after)
-    return dataclasses.replace(read, next=NextState(after, keys))
+    return msgspec.structs.replace(read, next=NextState(after, keys))
 
 
 def _to_continue(ids: list[int], unread: str, saved: SavedState, place: Reading) -> ReadSource:
@@ -138,7 +138,7 @@ def _to_continue(ids: list[int], unread: str, saved: SavedState, place: Reading)
     if keys is None:
         return read
     following = msgspec.structs.replace(saved, text="", chars=saved.chars + len(unread), pending=first, after=after)
-    return dataclasses.replace(read, next=NextState(following, keys))
+    return msgspec.structs.replace(read, next=NextState(following, keys))
 
 
 def _carry(start: Carried | None, keep: int | None, *, ends: bool = False) -> Carry | None:

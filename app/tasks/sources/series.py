@@ -1,10 +1,10 @@
 """The source kind `series`: rows of numbers, scaled and cut as a model reads them."""
 
 import asyncio
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, assert_never
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -114,7 +114,7 @@ def _with_state(read: ReadSource, manifest: Manifest, carrying: Carrying) -> Rea
     """A series that continues from a state; the one after its last row is kept."""
     saved = carrying.start or begun(manifest)
     keys = carrying.keys
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         read,
         carry=Carry(saved.carried, None if keys is None else read.steps),
         next=None if keys is None else NextState(saved, keys),

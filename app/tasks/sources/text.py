@@ -1,9 +1,10 @@
 """The source kind `text`: texts to token ids, all checked before the first one reaches an engine."""
 
 import asyncio
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong, UnknownWord
@@ -121,7 +122,7 @@ class TextSource(SourceKind[str]):
         for number, span in enumerate(others, 1):
             following.append((text[before.end : span.start], _whole(text, place, span, number)))
             before = span
-        return dataclasses.replace(_whole(text, place, first), following=following)
+        return msgspec.structs.replace(_whole(text, place, first), following=following)
 
 
 def _whole(text: str, place: Reading, span: Span | None = None, number: int = 0) -> ReadSource:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from app.errors import ContradictoryOptions
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions, WindowOptions
 
-SessionName = Annotated[str, Field(pattern=r"^[\w@-][\w.@-]{0,127}$")]  # clients remove a path of dots
+SessionName = Annotated[str, Field(pattern=r"^[\w@-][\w.@-]*$", max_length=128)]  # clients remove a path of dots
 
 
 class GivenStateOptions(TaskOptions):

@@ -10,6 +10,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from app.api.body import JSON, TIMEOUT_PARAMETER, json_body, query_parameters, read_fields
+from app.api.openapi.deferred import Deferred
 from app.api.options import Options
 from app.api.service import Service
 from app.store.description import AnswerName, SourceName
@@ -40,8 +41,12 @@ def chosen_by(request: Request) -> Options:
     return read_fields(named, Options)
 
 
-def described(example: str, form: type[BaseModel], examples: dict[str, Any], **others: Any) -> dict[str, Any]:
+def described(example: str, form: type[BaseModel], examples: dict[str, Any], **others: Any) -> Deferred:
     """Members of an OpenAPI operation that FastAPI does not see."""
+    return Deferred(lambda: _described(example, form, examples, others))
+
+
+def _described(example: str, form: type[BaseModel], examples: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     model = {
         "name": "model",
         "in": "path",

@@ -42,7 +42,6 @@ STREAMED = described_stream(
     example='data: {"model_name":"lm-en","model_version":"1","text_output":" best"}\n\n'
     'data: {"model_name":"lm-en","model_version":"1","text_output":"","score":-1.2,"finish_reason":"length"}\n\n',
 )
-_CONTENT = json_body(GenerateRequest, EXAMPLES)
 _ERRORS = problems(*COMMON_ERRORS, ContradictoryOptions, *STATE_ERRORS)
 router = APIRouter(tags=["Open Inference Protocol"])
 
@@ -97,12 +96,16 @@ def _chosen(request: Request, prompt: _TextRequest) -> Options:
     return chosen_by(request, prompt.manifest, prompt.options)
 
 
+def _content() -> dict[str, Any]:
+    return json_body(GenerateRequest, EXAMPLES)
+
+
 @for_both(
     router.post,
     GENERATE,
     summary="Generate text with {}",
     example="lm-en",
-    content=_CONTENT,
+    content=_content,
     response_model=GenerateAnswer,
     responses=_ERRORS,
 )
@@ -125,7 +128,7 @@ async def generate(request: Request) -> Response:
     STREAM,
     summary="Stream text from {}",
     example="lm-en",
-    content=_CONTENT,
+    content=_content,
     response_model=None,
     response_class=Response,
     responses={200: STREAMED, **_ERRORS},

@@ -41,7 +41,6 @@ EXAMPLES = {
     },
 }
 router = APIRouter(tags=["Open Inference Protocol"])
-_CONTENT = json_body(InferRequest, EXAMPLES) | {OCTETS: BINARY}
 _ANSWER: dict[str, Any] = {
     "description": f"The outputs. With binary outputs the header `{HEADER}` gives the length of the JSON, and the "
     "data follows the JSON",
@@ -55,7 +54,7 @@ _ERRORS = problems(*COMMON_ERRORS, InvalidImage, ContradictoryOptions, *STATE_ER
     INFER,
     summary="Run {}",
     example="sentiment-en",
-    content=_CONTENT,
+    content=lambda: json_body(InferRequest, EXAMPLES) | {OCTETS: BINARY},
     response_model=InferAnswer,
     responses={200: _ANSWER, **_ERRORS},
 )

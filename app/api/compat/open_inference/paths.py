@@ -1,11 +1,13 @@
 """Paths of models under `/v2`, with and without a version."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import Request
 
 from app.api.body import TIMEOUT_PARAMETER
+from app.api.openapi.deferred import Deferred
 from app.api.service import Service
 from app.errors import ModelNotFound
 from app.store.manifest import Manifest
@@ -26,19 +28,23 @@ def for_both(
     *,
     summary: str,
     example: str,
-    content: dict[str, Any] | None = None,
+    content: Callable[[], dict[str, Any]] | None = None,
     **others: Any,
 ) -> Callable[[EndpointT], EndpointT]:
     """Decorator that adds an endpoint at both paths by `route`, such as `router.get`. In `summary`, `{}` stands for "a
-    model" or "a version"; `content` is the OpenAPI content of the body."""
+    model" or "a version"; `content` makes the OpenAPI content of the body."""
 
     def add(endpoint: EndpointT) -> EndpointT:
         for path, subject in zip(both(suffix), ("a model", "a version"), strict=True):
-            extra = described(example, path, content)
+            extra = Deferred(partial(_with_content, example, path, content))
             route(path, summary=summary.format(subject), openapi_extra=extra, **others)(endpoint)
         return endpoint
 
     return add
+
+
+def _with_content(example: str, path: str, content: Callable[[], dict[str, Any]] | None) -> dict[str, Any]:
+    return described(example, path, None if content is None else content())
 
 
 def described(example: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:

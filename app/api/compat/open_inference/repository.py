@@ -1,8 +1,10 @@
 """POST /v2/repository/...: the model store for Triton's clients. Loading and unloading need an administrator key."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 
 from app.api.admin import Administrated
 from app.api.body import Form, json_body, read_long
@@ -15,6 +17,7 @@ from app.api.compat.open_inference.schemas import (
     RepositoryUnloaded,
     RepositoryUnloadRequest,
 )
+from app.api.openapi.deferred import Deferred
 from app.api.problems import problems
 from app.api.service import ServiceDependency
 from app.errors import (
@@ -51,12 +54,16 @@ async def _read(request: Request, form: type[Form]) -> Form:
     return await read_long(content, form) if content else form()
 
 
+def _described(form: type[BaseModel], examples: dict[str, Any], path: Mapping[str, Any] | None = None) -> Deferred:
+    return Deferred(lambda: {**(path or {}), "requestBody": {"required": False, "content": json_body(form, examples)}})
+
+
 @router.post(
     "/v2/repository/index",
     tags=["Open Inference Protocol"],
     summary="List the versions",
     responses=problems(UnsupportedMedia),
-    openapi_extra={"requestBody": {"required": False, "content": json_body(IndexRequest, INDEX_EXAMPLES)}},
+    openapi_extra=_described(IndexRequest, INDEX_EXAMPLES),
 )
 async def index(request: Request, service: ServiceDependency) -> list[IndexedModel]:
     """Lists served, broken and unloaded versions; the last two with the reason. A served version is READY, also if only
@@ -82,8 +89,7 @@ def _indexed(key: str, reason: str) -> IndexedModel:
     responses=problems(
         AdminOff, NotAllowed, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable, UnsupportedMedia
     ),
-    openapi_extra=described("sentiment-en", LOAD)
-    | {"requestBody": {"required": False, "content": json_body(RepositoryLoadRequest, LOAD_EXAMPLES)}},
+    openapi_extra=_described(RepositoryLoadRequest, LOAD_EXAMPLES, described("sentiment-en", LOAD)),
 )
 async def load(request: Request, service: Administrated) -> RepositoryLoaded:
     """Like `POST /v1/models/{name}/load`; without `version` the newest version in the model store."""
@@ -97,8 +103,7 @@ async def load(request: Request, service: Administrated) -> RepositoryLoaded:
     **_ADMINISTRATION,
     summary="Unload a model (Open Inference)",
     responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, UnsupportedMedia),
-    openapi_extra=described("sentiment-en", UNLOAD)
-    | {"requestBody": {"required": False, "content": json_body(RepositoryUnloadRequest, UNLOAD_EXAMPLES)}},
+    openapi_extra=_described(RepositoryUnloadRequest, UNLOAD_EXAMPLES, described("sentiment-en", UNLOAD)),
 )
 async def unload(request: Request, service: Administrated) -> RepositoryUnloaded:
     """Like `POST /v1/models/{name}/unload`; without `version` all versions of the name."""

@@ -20,6 +20,7 @@ from app.api.compat.openai.schemas import (
     CompletionUsage,
 )
 from app.api.events import data_event, described_event, described_stream, event_in_blocks
+from app.api.openapi.deferred import Deferred
 from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import service_of
 from app.errors import ContradictoryOptions
@@ -78,10 +79,12 @@ router = APIRouter(tags=["Compatible"])
     summary="Complete a text (OpenAI)",
     response_model=CompletionAnswer,
     responses={200: STREAMED, **problems(*COMMON_ERRORS, ContradictoryOptions)},
-    openapi_extra={
-        "parameters": [TIMEOUT_PARAMETER],
-        "requestBody": {"required": True, "content": json_body(CompletionRequest, EXAMPLES)},
-    },
+    openapi_extra=Deferred(
+        lambda: {
+            "parameters": [TIMEOUT_PARAMETER],
+            "requestBody": {"required": True, "content": json_body(CompletionRequest, EXAMPLES)},
+        }
+    ),
 )
 async def completions(request: Request) -> Response:
     """Completions for `OpenAI(base_url=".../v1", api_key="x").completions.create(...)`, whole or streamed. An

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from app.api.blocks import response_in_pieces
 from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
 from app.api.compat.openai.embedding_schemas import EmbeddingItem, EmbeddingList, EmbeddingRequest, EmbeddingUsage
+from app.api.openapi.deferred import Deferred
 from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import service_of
 from app.json_pieces import JsonArray
@@ -33,10 +34,12 @@ router = APIRouter(tags=["Compatible"])
     summary="Embed a text (OpenAI)",
     response_model=EmbeddingList,
     responses=problems(*COMMON_ERRORS),
-    openapi_extra={
-        "parameters": [TIMEOUT_PARAMETER],
-        "requestBody": {"required": True, "content": json_body(EmbeddingRequest, EXAMPLES)},
-    },
+    openapi_extra=Deferred(
+        lambda: {
+            "parameters": [TIMEOUT_PARAMETER],
+            "requestBody": {"required": True, "content": json_body(EmbeddingRequest, EXAMPLES)},
+        }
+    ),
 )
 async def embeddings(request: Request) -> Response:
     """Embeddings for `OpenAI(base_url=".../v1", api_key="x").embeddings.create(...)`: the last state of the top layer

@@ -1,14 +1,14 @@
-"""Runs `unroll serve`, whose options are in `app.cli.serve`."""
+"""A service that `unroll serve` runs."""
 
+import gc
 import socket
-from typing import Any
 
 import click
 import uvicorn
-from pydantic import ValidationError
 
 from app.cli.messages import errors_as_messages
 from app.cli.store_option import HOW_TO_GET_MODELS
+from app.engine.forking import EngineTemplate
 from app.engines import bring_up_to_date, open_store, start_engines
 from app.errors import StoreUnreachable
 from app.log_output import LOG_OUTPUT
@@ -23,9 +23,8 @@ from app.version import VERSION
 from app.workers import run_workers
 
 
-def run_service(options: dict[str, Any]) -> None:
-    """Serve until SIGTERM or Ctrl-C. Raises click.ClickException."""
-    settings = _settings(options)
+def run_service(settings: Settings, template: EngineTemplate | None) -> None:
+    """Serve until SIGTERM or Ctrl-C. Engines on a CPU are forks of `template`. Raises ClickException."""
     with errors_as_messages():
         open_guard(settings)
         open_sessions(settings)
@@ -39,23 +38,16 @@ def run_service(options: dict[str, Any]) -> None:
     LOG_OUTPUT.flush()  # the address stands last
     click.echo(reach)
     click.echo(f"Unroll {VERSION} on {_url(listener)} - try /, /docs and /readyz; engines are starting")
-    engines = start_engines(settings, source)
+    engines = start_engines(settings, source, template)
     try:
         if settings.workers == 1:
             app = create_app(settings, engines=engines.endpoints, service_folder=engines.folder)
             FrontEnd(app).run([listener])
         else:
+            gc.enable()
             run_workers(settings, engines.endpoints, engines.folder, listener)
     finally:
         engines.stop()
-
-
-def _settings(options: dict[str, Any]) -> Settings:
-    try:
-        return Settings(**{name: value for name, value in options.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise click.BadParameter(f"{first['loc'][0]}: {first['msg']}") from error
 
 
 def _reach(settings: Settings) -> str:
