@@ -38,7 +38,9 @@ class RegistersInfo(BaseModel):
     """The registers that a model writes in."""
 
     names: list[Register] = Field(description="Values of the option `register`.", examples=[["polite", "formal"]])
-    default: Register | None = Field(None, description="That of requests without it; the model's choice if left out.")
+    default: Register | None = Field(
+        None, description="The register of requests that name none; the model chooses if left out."
+    )
 
 
 class UploadedPiece(BaseModel):

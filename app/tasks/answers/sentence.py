@@ -113,7 +113,7 @@ def emitted_tokens(job: Job, hypothesis: protocol.Hypothesis) -> EmittedTokens:
 
 
 def _confidence(job: Job, hypothesis: protocol.Hypothesis) -> float | None:
-    """That of a whole answer which was decoded as in the calibration: greedily or by a search."""
+    """The confidence in a whole answer that was decoded as in the calibration: greedily or by a search."""
     confidence = job.entry.manifest.confidence
     is_whole = hypothesis.finish_reason in ("stop", "length")
     if confidence is None or not is_whole or decoding_options_of(job).samples:
