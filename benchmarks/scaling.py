@@ -60,7 +60,7 @@ class Scaling:
             before = cpu_seconds(service.pid)
             sample = self.load.measure(service.port, work, clients=clients, warm_up=0, seconds=self.seconds)
             spent = cpu_seconds(service.pid) - before
-        self.failed += sample.failures
+        self.failed.extend(sample.failures)
         answered = len(sample.latencies) * units
         return Point(axis, size, sample.rate * units, 1000 * spent / answered if answered else None)
 

@@ -25,7 +25,9 @@ for each line.
 class JsonBody(Protocol):
     """A body that is JSON without pieces."""
 
-    json: type[BaseModel]
+    @property
+    def json(self) -> type[BaseModel]:
+        """The model of the body."""
 
 
 def described_pieces(task: Task, body: JsonBody, errors: list[type[UnrollError]]) -> dict[str, Any]:
