@@ -36,7 +36,7 @@ class Capability(NamedTuple):
     packed_float16: bool  # FBGEMM: linear layers and cells with float16 weights
     fused_lstm: bool  # oneDNN: LSTM layers with weights packed once
     bfloat16: bool  # oneDNN: convolutions and LSTM layers in bfloat16
-    native: tuple[Type, ...] = ()  # our kernels, with AVX-512: recurrences and linear layers, in these types
+    native: tuple[Type, ...] = ()  # our kernels: recurrences and linear layers, in these types
 
 
 def capability() -> Capability:
@@ -52,7 +52,7 @@ def capability() -> Capability:
         fused_lstm=onednn and hasattr(torch.ops.mkldnn, "_reorder_mkldnn_rnn_layer_weight"),
         bfloat16=onednn and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
         native=()
-        if level is None or level < native.Level.AVX512
+        if level is None
         else ("float16", "bfloat16")
         if level is native.Level.AVX512_BF16
         else ("float16",),

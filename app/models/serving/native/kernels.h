@@ -298,6 +298,34 @@ static TARGET float NAME(raise)(float *scores, int64_t size)
     return sum;
 }
 
+INLINE float NAME(lanes_sum)(vec x)
+{
+    float lanes[LANES], sum = 0.0f;
+    STORE(lanes, x);
+    for (int lane = 0; lane < LANES; lane++)
+        sum += lanes[lane];
+    return sum;
+}
+
+INLINE float NAME(dot)(const struct unroll_attention *a, const float *query, const float *key)
+{
+    vec total = SET(0.0f);
+    for (int64_t at = 0; at < a->key_size; at += LANES)
+        total = FMA(NAME(load_part)(query, at, a->key_size), NAME(load_part)(key, at, a->key_size), total);
+    return NAME(lanes_sum)(total);
+}
+
+INLINE float NAME(additive)(const struct unroll_attention *a, const float *query, const float *key)
+{
+    vec total = SET(0.0f);
+    for (int64_t at = 0; at < a->key_size; at += LANES) {
+        const vec sum = ADD(NAME(load_part)(query, at, a->key_size), NAME(load_part)(key, at, a->key_size));
+        const vec active = a->relu ? MAX(SET(0.0f), sum) : NAME(tanh)(sum);
+        total = FMA(NAME(load_part)(a->score, at, a->key_size), active, total);
+    }
+    return NAME(lanes_sum)(total);
+}
+
 static TARGET void NAME(attend)(const struct unroll_attention *a)
 {
     for (int64_t r = 0; r < a->rows; r++) {
@@ -307,17 +335,9 @@ static TARGET void NAME(attend)(const struct unroll_attention *a)
         int64_t length = 0;
         while (length < a->positions && a->mask[r * a->mask_stride + length])
             length++;
-        for (int64_t t = 0; t < length; t++) {
-            vec total = SET(0.0f);
-            float lanes[LANES];
-            for (int64_t at = 0; at < a->key_size; at += LANES)
-                total = FMA(NAME(load_part)(query, at, a->key_size),
-                            NAME(load_part)(keys + t * a->keys_position, at, a->key_size), total);
-            STORE(lanes, total);
-            weights[t] = 0.0f;
-            for (int lane = 0; lane < LANES; lane++)
-                weights[t] += lanes[lane];
-        }
+        for (int64_t t = 0; t < length; t++)
+            weights[t] = a->score ? NAME(additive)(a, query, keys + t * a->keys_position)
+                                  : NAME(dot)(a, query, keys + t * a->keys_position);
         const float sum = length ? NAME(raise)(weights, length) : 1.0f;
         for (int64_t t = 0; t < a->positions; t++)
             weights[t] = t < length ? weights[t] / sum : 0.0f;
@@ -374,15 +394,6 @@ static TARGET void NAME(best)(const float *logits, int64_t count, int64_t size, 
             rest += lanes[lane];
         sums[r] = rest;
     }
-}
-
-INLINE float NAME(lanes_sum)(vec x)
-{
-    float lanes[LANES], sum = 0.0f;
-    STORE(lanes, x);
-    for (int lane = 0; lane < LANES; lane++)
-        sum += lanes[lane];
-    return sum;
 }
 
 /* exp((logit - largest) / temperature) of each logit: 1 for the largest, 0 where exp is too small for a float32, or the
@@ -484,13 +495,14 @@ static TARGET void NAME(cut)(float *weights, int64_t size, int64_t top_k, float 
     }
 }
 
-/* The token of row r of the draws: the first whose weights, summed up, exceed a uniform share of all. */
-static TARGET int64_t NAME(draw)(const struct unroll_draws *draws, int64_t r, double *sums, float *weights)
+/* The token of a row: the first whose weights, summed up, exceed a uniform share of all. */
+static TARGET int64_t NAME(draw)(const float *logits, int64_t size, const struct draw *how, double *sums,
+                                 float *weights)
 {
-    const int64_t size = draws->size, padded = (size + DRAW_BLOCK - 1) / DRAW_BLOCK * DRAW_BLOCK;
-    NAME(weigh)(draws->logits + draws->rows[r] * size, size, draws->temperatures[r], weights);
-    if (draws->top_k[r] > 0 || draws->top_p[r] < 1.0f || draws->min_p[r] > 0.0f)
-        NAME(cut)(weights, padded, draws->top_k[r], draws->top_p[r], draws->min_p[r]);
+    const int64_t padded = (size + DRAW_BLOCK - 1) / DRAW_BLOCK * DRAW_BLOCK;
+    NAME(weigh)(logits, size, how->temperature, weights);
+    if (how->top_k > 0 || how->top_p < 1.0f || how->min_p > 0.0f)
+        NAME(cut)(weights, padded, how->top_k, how->top_p, how->min_p);
     double total = 0.0, before = 0.0;
     for (int64_t block = 0; block < padded / DRAW_BLOCK; block++) {
         vec sum = SET(0.0f);
@@ -499,7 +511,7 @@ static TARGET int64_t NAME(draw)(const struct unroll_draws *draws, int64_t r, do
         sums[block] = NAME(lanes_sum)(sum);
         total += sums[block];
     }
-    const double share = uniform((uint64_t)draws->seeds[r], (uint64_t)draws->steps[r]) * total;
+    const double share = uniform((uint64_t)how->seed, (uint64_t)how->step) * total;
     int64_t block = 0, last = size - 1;
     while (block < padded / DRAW_BLOCK - 1 && before + sums[block] <= share)
         before += sums[block++];
@@ -511,6 +523,18 @@ static TARGET int64_t NAME(draw)(const struct unroll_draws *draws, int64_t r, do
                 break;
         }
     return last;
+}
+
+static TARGET void NAME(widen)(int64_t size, const uint16_t *halves, float *numbers)
+{
+    int64_t at = 0;
+    for (; at + LANES <= size; at += LANES)
+        STORE(numbers + at, LOAD_HALF(halves + at));
+    if (at < size) {
+        uint16_t rest[LANES] = {0};
+        memcpy(rest, halves + at, (size_t)(size - at) * sizeof *rest);
+        NAME(store_part)(numbers, at, size, LOAD_HALF(rest));
+    }
 }
 
 static TARGET void NAME(activate)(int kind, int64_t size, const float *inputs, float *outputs)

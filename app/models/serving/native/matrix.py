@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from app.models.serving.native.library import Level, MatrixFields, best_level, loaded
+from app.models.serving.native.library import LayerFields, Level, MatrixFields, best_level, loaded
 
 
 def columns(values: Tensor, gates: int, lanes: int) -> Tensor:
@@ -89,6 +89,11 @@ class NativeLinear(nn.Module):
         self._bias = torch.zeros(self._matrix.width)
         if bias is not None:
             self._bias[: self._size] = bias.detach()
+
+    @property
+    def fields(self) -> LayerFields:
+        """The layer as the kernels read it, while this module exists."""
+        return LayerFields(self._matrix.fields, self._bias.data_ptr(), self._size)
 
     def forward(self, inputs: Tensor) -> Tensor:
         rows = inputs if inputs.dim() == 2 else inputs.reshape(-1, inputs.shape[-1])
