@@ -180,7 +180,7 @@ class Models(Mapping[str, LoadedModel]):
             output = network.decoder.output if isinstance(network, EncoderDecoder) else network.output
             output.bias.data[list(manifest.decoding.suppress)] = float("-inf")
         weights = sum(tensor.numel() for tensor in distinct_tensors(network).values())
-        precision = precision_of(network, self._precision if manifest.precision == "auto" else manifest.precision)
+        precision = precision_of(network, self._precision, manifest.precision)
         if self.policy.looks_each_step:
             words = prepare(network, precision, self.device)
             unit = unit_of(network)
@@ -193,7 +193,7 @@ class Models(Mapping[str, LoadedModel]):
             words = prepare_for_gpu(network, precision, self.device)
             memories = _memories(manifest, self.policy.positions)
             slots = Slots(self._slots, self.device, looks_each_step=False, positions=memories[-1])
-            model = LoadedModel(manifest, network, slots, words, self._slots, self.policy, tf32=precision == "auto")
+            model = LoadedModel(manifest, network, slots, words, self._slots, self.policy, tf32=precision in ("auto", "int8"))
             if isinstance(network, TokenNetwork):
                 model.apart = Slots(self._slots, self.device, looks_each_step=False)
                 if model.bounded(self._unit) == self._unit:  # a graph of a slow step has too many kernels

@@ -31,12 +31,18 @@ static float after(float x)
     return next.x;
 }
 
-/* bfloat16 numbers in a row of factors: they are written in whole vectors. */
-static int64_t paired(int64_t depth) { return (depth + 15) / 16 * 16; }
+/* The depth of 8-bit weights, filled up with zeros: whole tiles where there are products of 4, else whole vectors. */
+static int64_t grouped_depth(const struct unroll_matrix *matrix)
+{
+    const int64_t whole = matrix->level >= AVX512_BF16 ? 64 : 16;
+    return (matrix->depth + whole - 1) / whole * whole;
+}
 
 size_t factor_bytes(const struct unroll_matrix *matrix)
 {
-    return matrix->type == BFLOAT16 ? (size_t)paired(matrix->depth) * sizeof(uint16_t) : 0;
+    if (matrix->type == INT8)
+        return SCALE_BYTES + (size_t)grouped_depth(matrix) * (matrix->level >= AVX512_BF16 ? 1 : 2);
+    return matrix->type == BFLOAT16 ? (size_t)(matrix->depth + 15) / 16 * 16 * sizeof(uint16_t) : 0;
 }
 
 size_t draw_bytes(int64_t size)
@@ -55,7 +61,7 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #define LANES 16
 #define TILE_ROWS 6
 #define NAME(x) x##_avx512
-#define TARGET __attribute__((target("avx512f,avx512dq,avx2,fma,f16c")))
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx2,fma,f16c")))
 #define vec __m512
 #define LOAD(p) _mm512_loadu_ps(p)
 #define STORE(p, x) _mm512_storeu_ps(p, x)
@@ -75,6 +81,19 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #define SIGN_OF(x, y) _mm512_or_ps(_mm512_and_ps(SET(-0.0f), x), y)
 #define ROUND(x) _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define WHERE_AT_LEAST(a, b, x) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GE_OQ), x)
+#define ivec __m512i
+#define STRIP 8
+#define IZERO _mm512_setzero_si512()
+#define ISET(x) _mm512_set1_epi32(x)
+#define ISUB(a, b) _mm512_sub_epi32(a, b)
+#define AS_FLOAT(x) _mm512_castsi512_ps(x)
+#define AS_INT(x) _mm512_castps_si512(x)
+#define TO_FLOAT(x) _mm512_cvtepi32_ps(x)
+#define TO_INT(x) _mm512_cvtps_epi32(x)
+#define GROUP 2
+#define BYTES(p) _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
+#define PRODUCTS(s, w, f) _mm512_add_epi32(s, _mm512_madd_epi16(w, f))
+#define NARROW(p, x) _mm256_storeu_si256((__m256i *)(void *)(p), _mm512_cvtepi32_epi16(x))
 #define POWER_OF_2(n)                                                                                                 \
     _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23))
 #include "kernels.h"
@@ -82,10 +101,32 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #undef TARGET
 
 #define NAME(x) x##_avx512_bf16
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx2,fma,f16c")))
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx512vnni,avx2,fma,f16c")))
 #define PAIRS
+#undef GROUP
+#undef BYTES
+#undef PRODUCTS
+#undef NARROW
+#define GROUP 4
+#define BYTES(p) _mm512_loadu_si512(p)
+#define PRODUCTS(s, w, f) _mm512_dpbusd_epi32(s, f, w)
+#define NARROW(p, x)                                                                                                  \
+    _mm_storeu_si128((__m128i *)(void *)(p), _mm512_cvtepi32_epi8(_mm512_add_epi32(x, _mm512_set1_epi32(128))))
 #include "kernels.h"
 #undef PAIRS
+#undef ivec
+#undef STRIP
+#undef IZERO
+#undef ISET
+#undef ISUB
+#undef AS_FLOAT
+#undef AS_INT
+#undef TO_FLOAT
+#undef TO_INT
+#undef GROUP
+#undef BYTES
+#undef PRODUCTS
+#undef NARROW
 #undef LANES
 #undef TILE_ROWS
 #undef NAME
@@ -136,6 +177,21 @@ static const int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define SIGN_OF(x, y) _mm256_or_ps(_mm256_and_ps(SET(-0.0f), x), y)
 #define ROUND(x) _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define WHERE_AT_LEAST(a, b, x) _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ), x)
+#define ivec __m256i
+#define STRIP 2
+#define IZERO _mm256_setzero_si256()
+#define ISET(x) _mm256_set1_epi32(x)
+#define ISUB(a, b) _mm256_sub_epi32(a, b)
+#define AS_FLOAT(x) _mm256_castsi256_ps(x)
+#define AS_INT(x) _mm256_castps_si256(x)
+#define TO_FLOAT(x) _mm256_cvtepi32_ps(x)
+#define TO_INT(x) _mm256_cvtps_epi32(x)
+#define GROUP 2
+#define BYTES(p) _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define PRODUCTS(s, w, f) _mm256_add_epi32(s, _mm256_madd_epi16(w, f))
+#define NARROW(p, x)                                                                                                  \
+    _mm_storeu_si128((__m128i *)(void *)(p),                                                                          \
+                     _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)))
 #define POWER_OF_2(n)                                                                                                 \
     _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23))
 #include "kernels.h"
@@ -146,9 +202,9 @@ EXPORT int unroll_level(void)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
         return NONE;
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq"))
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512bw"))
         return AVX2;
-    return __builtin_cpu_supports("avx512bf16") ? AVX512_BF16 : AVX512;
+    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni") ? AVX512_BF16 : AVX512;
 }
 
 #define AT_LEVEL(level, name, ...)                                                                                    \

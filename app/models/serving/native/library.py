@@ -21,12 +21,24 @@ class Level(IntEnum):
         """float32 numbers in a vector."""
         return 8 if self is Level.AVX2 else 16
 
+    @property
+    def group(self) -> int:
+        """8-bit weights of a column that are multiplied together."""
+        return 4 if self is Level.AVX512_BF16 else 2
+
+    @property
+    def whole_depth(self) -> int:
+        """8-bit weights have a depth that is a multiple of this."""
+        return 64 if self is Level.AVX512_BF16 else 16
+
 
 class MatrixFields(ctypes.Structure):
     """`struct unroll_matrix`."""
 
     _fields_: ClassVar = [
         ("weights", c_void_p),
+        ("scales", c_void_p),
+        ("offsets", c_void_p),
         ("depth", c_int64),
         ("panels", c_int64),
         ("vectors", c_int32),

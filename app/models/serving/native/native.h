@@ -15,13 +15,17 @@
 #endif
 
 enum level { NONE = 0, AVX2 = 1, AVX512 = 2, AVX512_BF16 = 3 };
-enum type { FLOAT16 = 0, FLOAT32 = 1, BFLOAT16 = 2 };
+enum type { FLOAT16 = 0, FLOAT32 = 1, BFLOAT16 = 2, INT8 = 3 };
 enum kind { LSTM = 0, GRU = 1, RNN_TANH = 2, RNN_RELU = 3 };
 
 /* `panels` panels of `depth` x `vectors` x lanes weights. bfloat16 weights are stored in pairs, for two factors at
-   once, as the processor multiplies and adds them: (depth + 1) / 2 x `vectors` x lanes x 2. */
+   once, as the processor multiplies and adds them: (depth + 1) / 2 x `vectors` x lanes x 2. 8-bit weights are stored in
+   groups of 2 or 4, see `grouped` in matrix.py; `scales` has the value of 1 in each column, and `offsets` 128 times the
+   sum of each column, for factors without a sign. */
 struct unroll_matrix {
     const void *weights;
+    const float *scales;
+    const int32_t *offsets;
     int64_t depth, panels;
     int32_t vectors, type, level, unused;
 };
@@ -80,6 +84,7 @@ struct cell_row {
 };
 
 enum { BLOCK_ROWS = 96 }; /* rows of a linear layer that are multiplied together */
+enum { SCALE_BYTES = 64 }; /* before the 8-bit factors of a row: the value of 1, and space */
 
 /* Bytes of scratch memory that `linear_rows` and `step_rows` need for each row of factors. */
 size_t factor_bytes(const struct unroll_matrix *matrix);
