@@ -170,7 +170,8 @@ def _native_type(precision: Precision, able: Capability) -> torch.dtype | None:
         return torch.int8
     if "bfloat16" in able.native and precision != "float16":
         return torch.bfloat16
-    return torch.float16 if "float16" in able.native and precision != "bfloat16" else None
+    by_onednn = precision == "bfloat16" and able.bfloat16
+    return torch.float16 if "float16" in able.native and not by_onednn else None
 
 
 def _pack_rest(network: Network, able: Capability, native_type: torch.dtype | None) -> str:
