@@ -193,7 +193,9 @@ class Models(Mapping[str, LoadedModel]):
             words = prepare_for_gpu(network, precision, self.device)
             memories = _memories(manifest, self.policy.positions)
             slots = Slots(self._slots, self.device, looks_each_step=False, positions=memories[-1])
-            model = LoadedModel(manifest, network, slots, words, self._slots, self.policy, tf32=precision in ("auto", "int8"))
+            model = LoadedModel(
+                manifest, network, slots, words, self._slots, self.policy, tf32=precision in ("auto", "int8")
+            )
             if isinstance(network, TokenNetwork):
                 model.apart = Slots(self._slots, self.device, looks_each_step=False)
                 if model.bounded(self._unit) == self._unit:  # a graph of a slow step has too many kernels
