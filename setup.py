@@ -2,12 +2,15 @@
 
 from setuptools import Extension, setup
 
+_FOLDER = "app/models/serving/native"
+
 setup(
     ext_modules=[
         Extension(
             "app.models.serving.native._kernels",
-            ["app/models/serving/native/kernels.c"],
-            depends=["app/models/serving/native/kernels.h"],
+            [f"{_FOLDER}/{name}.c" for name in ("kernels", "unit")],
+            depends=[f"{_FOLDER}/{name}.h" for name in ("kernels", "native")],
+            libraries=["m"],
             extra_compile_args=["-O3", "-g0", "-ffp-contract=off", "-fvisibility=hidden"],
             optional=True,
         )

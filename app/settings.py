@@ -142,8 +142,10 @@ class Settings(BaseSettings):
         description="Bytes that the loaded versions of one engine may take; idle ones leave for others. 0 means half "
         "of the memory that the engine can have.",
     )
-    precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="Number type of the weights; auto picks the fastest type that keeps accuracy."
+    precision: Literal["auto", "float32", "float16", "bfloat16", "int8"] = Field(
+        "auto",
+        description="Number type of the weights; auto picks the fastest type that keeps accuracy, and int8 only for "
+        "models whose manifest has it.",
     )
     unit: Annotated[int, Field(ge=1, le=64)] = Field(
         6, description="Cell steps of one unit. Requests join, leave and are cancelled between units."

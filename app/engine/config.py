@@ -22,6 +22,6 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     slots: int = 0  # 0: as the device needs, see `policy`
     budget: int = 0  # the same
     models_memory: int = 0  # bytes; 0 stands for half of what the device has
-    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "float16", "bfloat16", "int8"] = "auto"
     log_level: str = "info"
     log_format: Format = "auto"

@@ -24,6 +24,7 @@ from app.engine.slots import BAD, RUNNING, Slots, Snapshot
 from app.engine.trace import StepResult, step_result, traced
 from app.engine.transfers import to_device, to_host
 from app.models.networks import TokenNetwork
+from app.models.serving.unit import DecoderUnit
 from app.models.state import State
 
 
@@ -84,16 +85,34 @@ def release(model: LoadedModel, *requests: Request) -> None:
 
 
 def _look_each_step(model: LoadedModel, steps: int, outputs: list[Output]) -> None:
-    slots = model.slots
-    for _ in range(steps):
-        if not slots.count:
-            break
-        try:
-            _step(model, slots)
-        except Exception as error:
-            outputs += _after_fault(model, slots, error)
+    for slots in model.groups:
+        if model.unit is not None and slots is model.slots:
+            _run_unit(model, model.unit, steps, outputs)
             continue
-        _finish_ended(model, slots, outputs)
+        for _ in range(steps):
+            if not slots.count:
+                break
+            try:
+                _step(model, slots)
+            except Exception as error:
+                outputs += _after_fault(model, slots, error)
+                continue
+            _finish_ended(model, slots, outputs)
+
+
+def _run_unit(model: LoadedModel, unit: DecoderUnit, steps: int, outputs: list[Output]) -> None:
+    """All steps of the rows that need nothing else, in one call."""
+    slots = model.slots
+    if not slots.count:
+        return
+    try:
+        made_steps, made_rows = unit.run(slots.running, steps=steps, block=model.block, end=model.decoding.end)
+    except Exception as error:
+        outputs += _after_fault(model, slots, error)
+        return
+    model.counters.decode_steps += made_steps
+    model.counters.decode_rows += made_rows
+    _finish_ended(model, slots, outputs)
 
 
 def _look_once(model: LoadedModel, steps: int, outputs: list[Output]) -> None:

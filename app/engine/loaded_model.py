@@ -21,6 +21,7 @@ from app.models.pieces import InPieces
 from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.segments import padded_steps, padded_to_longest
 from app.models.serving.tf32 import products_in_tf32
+from app.models.serving.unit import DecoderUnit
 from app.models.serving.unrolled import PackedRecurrent
 from app.store.decoding import Decoding
 from app.store.manifest import Manifest
@@ -52,7 +53,8 @@ class LoadedModel:
     `make_exact`. `in_pieces` are the answers that are computed in pieces and not complete.
 
     On a GPU `slots` has the plain rows, whose units are graphs, and `apart` all others: those that draw, search, have
-    constraints or want to know more than tokens, and those with a longer source. On a CPU `slots` has all rows.
+    constraints or want to know more than tokens, and those with a longer source. On a CPU with a native `unit`, `slots`
+    has the rows that it decodes, drawn ones too, and `apart` all others; without it `slots` has all rows.
     """
 
     manifest: Manifest
@@ -64,6 +66,7 @@ class LoadedModel:
     tf32: bool = False
     apart: Slots | None = None
     units: Units | None = None
+    unit: DecoderUnit | None = None
     exact: Classifier | None = None
     make_exact: Callable[[], InPieces[Classifier]] | None = None
     making_exact: InPieces[Classifier] | None = None  # while explanations wait for it

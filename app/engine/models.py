@@ -41,6 +41,7 @@ from app.models.networks import Classifier, EncoderDecoder, Network, TokenNetwor
 from app.models.pieces import InPieces
 from app.models.serving.native import NativeLinear, NativeRecurrent
 from app.models.serving.precision import Precision, precision_of, prepare, prepare_for_gpu
+from app.models.serving.unit import unit_of
 from app.store.architecture import Architecture, WritesTokens
 from app.store.classifier import Classifier as ClassifierConfig
 from app.store.encoder_decoder import EncoderDecoder as EncoderDecoderConfig
@@ -179,17 +180,22 @@ class Models(Mapping[str, LoadedModel]):
             output = network.decoder.output if isinstance(network, EncoderDecoder) else network.output
             output.bias.data[list(manifest.decoding.suppress)] = float("-inf")
         weights = sum(tensor.numel() for tensor in distinct_tensors(network).values())
-        precision = precision_of(network, self._precision if manifest.precision == "auto" else manifest.precision)
+        precision = precision_of(network, self._precision, manifest.precision)
         if self.policy.looks_each_step:
             words = prepare(network, precision, self.device)
-            slots = Slots(self._slots, self.device)
-            model = LoadedModel(manifest, network, slots, words, self._slots, self.policy)
+            unit = unit_of(network)
+            slots = Slots(self._slots, self.device, free_only=unit is not None)
+            model = LoadedModel(manifest, network, slots, words, self._slots, self.policy, unit=unit)
+            if unit is not None:
+                model.apart = Slots(self._slots, self.device)
             model.exact = network if isinstance(network, Classifier) and words == _AS_STORED else None
         else:
             words = prepare_for_gpu(network, precision, self.device)
             memories = _memories(manifest, self.policy.positions)
             slots = Slots(self._slots, self.device, looks_each_step=False, positions=memories[-1])
-            model = LoadedModel(manifest, network, slots, words, self._slots, self.policy, tf32=precision == "auto")
+            model = LoadedModel(
+                manifest, network, slots, words, self._slots, self.policy, tf32=precision in ("auto", "int8")
+            )
             if isinstance(network, TokenNetwork):
                 model.apart = Slots(self._slots, self.device, looks_each_step=False)
                 if model.bounded(self._unit) == self._unit:  # a graph of a slow step has too many kernels

@@ -78,9 +78,12 @@ class SamplingOptions:
 
 def is_plain(decode: Decode) -> bool:
     """Whether a request decodes greedily and answers with tokens alone."""
-    return not (
-        decode.beams > 1 or decode.temperature > 0 or _is_constrained(decode) or decode.alternatives or decode.attention
-    )
+    return is_free(decode) and not decode.temperature > 0
+
+
+def is_free(decode: Decode) -> bool:
+    """Whether a request takes or draws any token, and answers with tokens alone."""
+    return not (decode.beams > 1 or _is_constrained(decode) or decode.alternatives or decode.attention)
 
 
 def _is_constrained(decode: Decode) -> bool:

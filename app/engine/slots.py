@@ -19,8 +19,9 @@ from app.engine.faults import is_out_of_memory
 from app.engine.host_rows import HostRows
 from app.engine.request import Request
 from app.engine.sampling import Choice
-from app.engine.sampling_options import SamplingOptions, is_plain, options_of
+from app.engine.sampling_options import SamplingOptions, is_free, is_plain, options_of
 from app.engine.transfers import to_device
+from app.models.serving.unit import Drawn, RunningRows
 from app.models.state import State
 
 _MEMORY = ("memory", "keys", "memory_mask")  # (rows, source, ...): as long as the longest running source
@@ -45,14 +46,22 @@ class Slots:
 
     `looks_each_step` as in `Policy`; without it the host has its own copy of what rows decoded. With `positions` only
     plain rows with memories of at most that length join, the storage never moves, and only the host keeps their tokens.
+    With `free_only`, only rows that `is_free` join.
     """
 
     def __init__(
-        self, capacity: int, device: torch.device, *, looks_each_step: bool = True, positions: int | None = None
+        self,
+        capacity: int,
+        device: torch.device,
+        *,
+        looks_each_step: bool = True,
+        positions: int | None = None,
+        free_only: bool = False,
     ) -> None:
         self.capacity = capacity
         self.device = device
         self.positions = positions
+        self.free_only = free_only
         self.host = None if looks_each_step else HostRows(capacity)
         self.owners: list[Request] = []  # of each running row
         self.count = 0  # rows
@@ -79,6 +88,8 @@ class Slots:
 
     def fit(self, request: Request) -> bool:
         """Whether a request whose source is encoded may join."""
+        if self.free_only and not is_free(request.decode):
+            return False
         return self.positions is None or (is_plain(request.decode) and request.memory <= self.positions)
 
     @property
@@ -232,6 +243,23 @@ class Slots:
             name: storage[rows, :longest] if name in _MEMORY else storage[rows] for name, storage in self.state.items()
         }
         return self.previous[rows], cast(State, views)
+
+    @property
+    def running(self) -> RunningRows:
+        """All running rows, for a native unit; none of them is constrained, searches, or wants more than tokens."""
+        how = self.options.sampled
+        return RunningRows(
+            self.state,
+            self.previous,
+            self.steps,
+            self.ended,
+            self.limits,
+            self.history,
+            self.log_probs,
+            self.count,
+            self.longest,
+            None if how is None else Drawn(how.rows, how.seed, how.top_k, how.temperature, how.top_p, how.min_p),
+        )
 
     @contextmanager
     def storing(self) -> Iterator[None]:

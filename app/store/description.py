@@ -70,8 +70,10 @@ class Description(Part):
         None, description="Only of a model that answers with tokens and was calibrated: its answers have a confidence."
     )
     limits: TokenLimits = TokenLimits()
-    precision: Literal["auto", "float32"] = Field(
-        "auto", description="float32 overrides the setting `precision`, so that answers equal the original code's."
+    precision: Literal["auto", "float32", "int8"] = Field(
+        "auto",
+        description="float32 overrides the setting `precision`, so that answers equal the original code's. int8: the "
+        "setting `auto` may serve 8-bit weights, since their accuracy is measured.",
     )
     parameters: Annotated[int, Field(gt=0, lt=2**50)]
     files: dict[FileName, FileEntry]

@@ -441,3 +441,55 @@ def test_draw_never_takes_what_is_excluded(level: Level) -> None:
     assert set(drawn(logits, level, draws=300, temperature=1e-39).flatten().tolist()) == {17}
     logits[0] = torch.nan
     assert bool(((drawn(logits, level) >= 0) & (drawn(logits, level) < 300)).all())
+
+
+@every_level
+@odd_sizes
+@pytest.mark.parametrize("depth", [1, 15, 64, 129])
+def test_8_bits_are_near_and_exact_in_their_own_numbers(depth: int, size: int, level: Level) -> None:
+    """The products are those of the rounded weights and factors; a row is the same alone and beside others."""
+    weight, bias, inputs = torch.randn(size, depth), torch.randn(size), torch.randn(13, depth)
+    inputs[4] = 0
+    native = NativeLinear(weight, bias, dtype=torch.int8, level=level)
+    outputs = native(inputs)
+    scales, largest = weight.abs().amax(1) / 127, inputs.abs().amax(1, keepdim=True)
+    factors = (inputs * (127 / largest.clamp(min=1e-30))).round()
+    sums = factors.double() @ (weight / scales.unsqueeze(1)).round().double().T
+    expected = sums * (largest / 127).double() * scales.double() + bias.double()
+    off = (outputs.double() - expected).abs()
+    one = (largest / 127) * 127 * scales  # a factor between two numbers may be rounded to either
+    assert (off <= one.double() + 1e-4).all()
+    assert (off < 1e-3).double().mean() > 0.9
+    torch.testing.assert_close(outputs, inputs @ weight.T + bias, rtol=0, atol=0.04 * (depth**0.5) + 0.1)
+    for row in range(13):
+        assert torch.equal(native(inputs[row : row + 1])[0], outputs[row])
+
+
+@every_level
+@every_cell
+def test_a_cell_in_8_bits_is_near(cell: NativeKind, level: Level) -> None:
+    module = recurrent(cell, 70)
+    inputs, lengths, state = torch.randn(9, SOURCE, INPUT), random_lengths(9), random_state(module.recurrence, 9)
+    native = NativeRecurrent(module, dtype=torch.int8, level=level)
+    outputs, _ = native.unroll(inputs, lengths, state)
+    expected, _ = NativeRecurrent(module, dtype=torch.float32, level=level).unroll(inputs, lengths, state)
+    torch.testing.assert_close(outputs, expected, rtol=0.05 if cell == "rnn_relu" else 0, atol=0.1)
+    for row in range(9):
+        only = slice(row, row + 1)
+        mine = RecurrentState(state.hidden[only], None if state.cell is None else state.cell[only])
+        assert torch.equal(native.unroll(inputs[only], lengths[only], mine)[0][0], outputs[row])
+
+
+@every_level
+def test_8_bits_of_numbers_that_are_not_finite(level: Level) -> None:
+    inputs = torch.randn(5, 40)
+    inputs[1, 7], inputs[3, 39] = torch.nan, torch.inf
+    outputs = NativeLinear(torch.randn(30, 40), None, dtype=torch.int8, level=level)(inputs)
+    assert not outputs[[1, 3]].isfinite().any()
+    assert outputs[[0, 2, 4]].isfinite().all()
+
+
+def test_weights_with_too_many_inputs_for_8_bits_stay_float32() -> None:
+    weight, inputs = torch.randn(2, 65537), torch.randn(1, 65537)
+    found = NativeLinear(weight, None, dtype=torch.int8)(inputs)
+    torch.testing.assert_close(found, inputs @ weight.T, rtol=1e-4, atol=1e-2)

@@ -1,7 +1,7 @@
 """`prepare` on every architecture of the tiny store: results near float32, with and without fast paths."""
 
 import copy
-from typing import assert_never, get_args
+from typing import Literal, assert_never, get_args
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ from tests.tiny_numbers import number_drafts
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY, drafts
 
 CPU = torch.device("cpu")
-ALL = Capability(packed_float16=True, fused_lstm=True, bfloat16=True, native=("float16", "bfloat16"))
+ALL = Capability(packed_float16=True, fused_lstm=True, bfloat16=True, native=("float16", "bfloat16", "int8"))
 NONE = Capability(packed_float16=False, fused_lstm=False, bfloat16=False)
 
 NUMBERS = [draft for draft in number_drafts() if draft.source in ("series", "frames")]
@@ -86,7 +86,7 @@ def test_answers_stay(draft: Manifest, chosen: Precision) -> None:
     expected = answer(network)
     chosen = precision_of(network, chosen)
     words = prepare(network, chosen, CPU)
-    exact = chosen in ("float32", "float16") or "bfloat16" not in words
+    exact = "bfloat16" not in words and "int8" not in words
     torch.testing.assert_close(answer(network), expected, rtol=0, atol=1e-5 if exact else 5e-2)
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
@@ -110,6 +110,30 @@ def test_networks_over_numbers_and_frames_compute_in_float32(draft: Manifest, ch
 @pytest.mark.parametrize("chosen", get_args(Precision))
 def test_other_networks_compute_as_wanted(chosen: Precision) -> None:
     assert [precision_of(network_of(draft), chosen) for draft in TOKENS] == [chosen] * len(TOKENS)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "of_model", "expected"),
+    [
+        ("auto", "auto", "auto"),
+        ("auto", "int8", "int8"),
+        ("float16", "int8", "float16"),
+        ("int8", "auto", "int8"),
+        ("int8", "float32", "float32"),
+    ],
+)
+def test_a_manifest_may_allow_8_bits_or_demand_float32(
+    wanted: Precision, of_model: Literal["auto", "float32", "int8"], expected: Precision
+) -> None:
+    assert precision_of(network_of(TOKENS[0]), wanted, of_model) == expected
+
+
+@pytest.mark.skipif("int8" not in precision.capability().native, reason="this processor has no native kernels")
+@every_packed_draft
+def test_8_bits_are_those_of_recurrences_and_linear_layers(draft: Manifest) -> None:
+    words = prepare(network_of(draft), "int8", CPU)
+    assert words.endswith("native recurrences and linear layers int8")
+    assert "int8" not in prepare(network_of(draft), "auto", CPU)
 
 
 @every_packed_draft
@@ -147,7 +171,7 @@ def test_words_say_what_was_chosen(draft: Manifest) -> None:
 @pytest.mark.skipif(precision.capability() != ALL, reason="needs a processor with everything")
 @every_packed_draft
 def test_without_bfloat16_kernels_onednn_has_it(draft: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "capability", lambda: ALL._replace(native=("float16",)))
+    monkeypatch.setattr(precision, "capability", lambda: ALL._replace(native=("float16", "int8")))
     network = network_of(draft)
     words = prepare(copy.deepcopy(network), "auto", CPU)
     assert words.endswith("native recurrences and linear layers float16 weights")
@@ -182,7 +206,7 @@ def test_the_form_for_a_gpu_answers_the_same(draft: Manifest, chosen: Precision)
     expected = answer(network)
     chosen = precision_of(network, chosen)
     words = prepare_for_gpu(network, chosen, CPU)
-    exact = chosen in ("float32", "auto")
+    exact = chosen in ("float32", "auto", "int8")
     assert words.startswith("float32" if exact else chosen)
     torch.testing.assert_close(answer(network).float(), expected, rtol=0, atol=1e-5 if exact else 0.2)
     assert not any(parameter.requires_grad for parameter in network.parameters())

@@ -23,8 +23,8 @@ from app.models.serving.one_by_one import OneByOne
 from app.models.serving.packed import PackedCell, PackedEmbedding, PackedLinear, has_packed_form
 from app.models.serving.unrolled import PackedLayer, PackedRecurrent
 
-Precision = Literal["auto", "float32", "float16", "bfloat16"]
-Type = Literal["float16", "bfloat16"]
+Precision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
+Type = Literal["float16", "bfloat16", "int8"]
 
 _NARROW = 16  # a linear layer with fewer outputs is not packed: FBGEMM works on 16 at a time
 _ROUNDING = 1e-3  # float16 rounds by up to 5e-4 of a weight; more is overflow or underflow
@@ -36,7 +36,7 @@ class Capability(NamedTuple):
     packed_float16: bool  # FBGEMM: linear layers and cells with float16 weights
     fused_lstm: bool  # oneDNN: LSTM layers with weights packed once
     bfloat16: bool  # oneDNN: convolutions and LSTM layers in bfloat16
-    native: tuple[Type, ...] = ()  # our kernels, with AVX-512: recurrences and linear layers, in these types
+    native: tuple[Type, ...] = ()  # our kernels: recurrences and linear layers, in these types
 
 
 def capability() -> Capability:
@@ -52,17 +52,22 @@ def capability() -> Capability:
         fused_lstm=onednn and hasattr(torch.ops.mkldnn, "_reorder_mkldnn_rnn_layer_weight"),
         bfloat16=onednn and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
         native=()
-        if level is None or level < native.Level.AVX512
-        else ("float16", "bfloat16")
+        if level is None
+        else ("float16", "bfloat16", "int8")
         if level is native.Level.AVX512_BF16
-        else ("float16",),
+        else ("float16", "int8"),
     )
 
 
-def precision_of(network: Network, wanted: Precision) -> Precision:
-    """The precision of a network where `wanted` is that of all. Networks over numbers and frames compute in float32:
-    their answers are numbers that users compare with their own code's."""
-    return "float32" if isinstance(network.encoder, SeriesEncoder | FramesEncoder) else wanted
+def precision_of(
+    network: Network, wanted: Precision, of_model: Literal["auto", "float32", "int8"] = "auto"
+) -> Precision:
+    """The precision of a network where `wanted` is that of all, and `of_model` that of its manifest. Networks over
+    numbers and frames compute in float32: their answers are numbers that users compare with their own code's. A
+    manifest with `int8` allows 8 bits where the choice is `auto`."""
+    if isinstance(network.encoder, SeriesEncoder | FramesEncoder) or of_model == "float32":
+        return "float32"
+    return of_model if wanted == "auto" else wanted
 
 
 def image_encoder_of(network: Network) -> ImageEncoder | None:
@@ -78,7 +83,9 @@ def prepare(network: Network, precision: Precision, device: torch.device) -> str
 
     `float32` gives the results of the training code. `float16`: weights in float16; activations and sums in float32.
     `bfloat16`: weights and factors in bfloat16; sums and states in float32; without native bfloat16 kernels only for
-    the ResNet and the encoder's LSTM, by oneDNN. `auto`: the fastest type of this processor for each part.
+    the ResNet and the encoder's LSTM, by oneDNN. `int8`: weights and factors of recurrences and linear layers in 8
+    bits, sums of products exact, all else as in `auto`. `auto`: the fastest type of this processor for each part that
+    keeps 16 bits.
 
     A type that the processor lacks is replaced by the next more exact one. A recurrence stays in plain torch if the
     serving form does not have its kind of cell.
@@ -94,7 +101,7 @@ def prepare(network: Network, precision: Precision, device: torch.device) -> str
 
 def prepare_for_gpu(network: Network, precision: Precision, device: torch.device) -> str:
     """The same on a GPU. `float16` and `bfloat16` are the type of all; `auto` and `float32` compute in float32, and
-    `auto` rounds the factors of products to TF32 (see `products_in_tf32`)."""
+    `auto` rounds the factors of products to TF32 (see `products_in_tf32`); `int8` is `auto`."""
     network.eval().requires_grad_(False)
     dtype = getattr(torch, precision) if precision in ("float16", "bfloat16") else torch.float32
     with torch.no_grad():
@@ -115,7 +122,7 @@ def prepare_for_gpu(network: Network, precision: Precision, device: torch.device
             )
     if dtype != torch.float32:
         return f"{precision} throughout"
-    return "float32 with products in TF32" if precision == "auto" else "float32, TF32 off"
+    return "float32 with products in TF32" if precision in ("auto", "int8") else "float32, TF32 off"
 
 
 def _replace(network: nn.Module, form: Callable[[nn.Module], nn.Module | None]) -> dict[nn.Module, nn.Module]:
@@ -159,18 +166,21 @@ def _is_usual_lstm(recurrent: Recurrent) -> bool:
 def _native_type(precision: Precision, able: Capability) -> torch.dtype | None:
     """The number type of the native kernels; None where they are not used. They are the fastest for mixed lengths, but
     may not have bfloat16."""
+    if "int8" in able.native and precision == "int8":
+        return torch.int8
     if "bfloat16" in able.native and precision != "float16":
         return torch.bfloat16
-    return torch.float16 if "float16" in able.native and precision != "bfloat16" else None
+    by_onednn = precision == "bfloat16" and able.bfloat16
+    return torch.float16 if "float16" in able.native and not by_onednn else None
 
 
 def _pack_rest(network: Network, able: Capability, native_type: torch.dtype | None) -> str:
-    """Pack every module that has no serving form yet, with weights of 16 bits."""
+    """Pack every module that has no serving form yet, with weights of 16 or 8 bits."""
     what = "recurrences and linear layers"
     if native_type is None and not able.packed_float16:
         return f"{what} float32 (no FBGEMM on this processor)"
     change = rounding(network)
-    if native_type is not torch.bfloat16 and not change <= _ROUNDING:
+    if native_type not in (torch.bfloat16, torch.int8) and not change <= _ROUNDING:
         return f"{what} float32 (their weights do not fit float16)"
 
     def packed_form(child: nn.Module) -> nn.Module | None:
@@ -189,8 +199,8 @@ def _pack_rest(network: Network, able: Capability, native_type: torch.dtype | No
         if isinstance(module, Attention):
             module.by_sigmoid, module.natively = True, native_type is not None and not is_masked
     words = what if native_type is None else f"native {what}"
-    if native_type is torch.bfloat16:
-        words += " bfloat16"
+    if native_type in (torch.bfloat16, torch.int8):
+        words += f" {str(native_type).removeprefix('torch.')}"
     else:
         words += " float16 weights" + (f" (rounded by up to {change:.0e})" if change else "")
     plain = {child.recurrence.words for child in packed.values() if isinstance(child, Recurrent)}

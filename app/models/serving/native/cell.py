@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from app.models.cells import Weights
-from app.models.serving.native.library import CellFields, Level, RunFields, loaded
+from app.models.serving.native.library import CellFields, LayerFields, Level, RunFields, loaded
 from app.models.serving.native.matrix import Matrix, check, columns
 from app.store.recurrence import CELLS, CellKind
 
@@ -34,7 +34,8 @@ class NativeCell:
         self._has_cell = CELLS[kind].has_cell
         self._ih = Matrix(weights.weight_ih, gates=gates, dtype=dtype, level=level)
         self._hh = Matrix(weights.weight_hh, gates=gates, dtype=dtype, level=level)
-        lanes = self._hh.level.lanes
+        self.level = self._hh.level
+        lanes = self.level.lanes
         carried = weights.bias_hh.detach().float().clone()
         candidate = carried.new_zeros(size)
         if kind == "gru":  # the reset gate multiplies this bias too
@@ -43,7 +44,12 @@ class NativeCell:
         bias = weights.bias_ih.detach().float() + carried
         self._bias = columns(bias.unsqueeze(1), gates, lanes).flatten()
         self._candidate_bias = torch.nn.functional.pad(candidate, (0, -size % lanes))
-        self._fields = CellFields(self._hh.fields, self._candidate_bias.data_ptr(), _KINDS.index(kind))
+        self.fields = CellFields(self._hh.fields, self._candidate_bias.data_ptr(), _KINDS.index(kind))
+
+    @property
+    def projection(self) -> LayerFields:
+        """`project` as the kernels read it, while this cell exists."""
+        return LayerFields(self._ih.fields, self._bias.data_ptr(), self._ih.width)
 
     def project(self, inputs: Tensor) -> Tensor:
         """inputs (positions, input) to gates (positions, ...), in the layout of `unroll`."""
@@ -117,7 +123,7 @@ class NativeCell:
                 raise ValueError(f"cell {tuple(cell.shape)} must have the shape of hidden {tuple(hidden.shape)}")
             last_cell = torch.empty(cell.shape)
             run.cell, run.cell_stride, run.last_cell = cell.data_ptr(), cell.stride(0), last_cell.data_ptr()
-        status = loaded().unroll_run(self._fields, run)
+        status = loaded().unroll_run(self.fields, run)
         if status == -1:
             raise MemoryError
         if status:

@@ -5,79 +5,7 @@
    compiled once per instruction set; `unroll_level` finds the best one at run time. Python calls the functions through
    ctypes. They keep no state between calls. */
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
-
-enum level { NONE = 0, AVX2 = 1, AVX512 = 2, AVX512_BF16 = 3 };
-enum type { FLOAT16 = 0, FLOAT32 = 1, BFLOAT16 = 2 };
-enum kind { LSTM = 0, GRU = 1, RNN_TANH = 2, RNN_RELU = 3 };
-
-/* `panels` panels of `depth` x `vectors` x lanes weights. bfloat16 weights are stored in pairs, for two factors at
-   once, as the processor multiplies and adds them: (depth + 1) / 2 x `vectors` x lanes x 2. */
-struct unroll_matrix {
-    const void *weights;
-    int64_t depth, panels;
-    int32_t vectors, type, level, unused;
-};
-
-/* A layer in one direction: its recurrent weights, and for a GRU the recurrent bias of the candidate. */
-struct unroll_cell {
-    struct unroll_matrix matrix;
-    const float *candidate_bias;
-    int64_t kind;
-};
-
-/* `rows` rows of a batch. Step t of row r reads its gates, the products of the inputs, at position
-   firsts[r] + t * time_stride of `gates`, and writes its hidden state to that position of `outputs`. t runs from 0 to
-   lengths[r] - 1; backward, in the opposite order. `hidden` and `cell` are the first state of each row, `last_hidden`
-   and `last_cell` its last. Without `lengths` and `firsts` there is one step, at position r for row r. `last_hidden`
-   may be NULL. */
-struct unroll_run {
-    const float *gates;
-    float *outputs;
-    const int64_t *firsts, *lengths;
-    const float *hidden, *cell;
-    float *last_hidden, *last_cell;
-    int64_t positions, rows, gate_stride, output_stride, time_stride, hidden_stride, cell_stride, backward;
-};
-
-/* One query (rows, key_size) per row and keys (rows, positions, key_size): weights (rows, positions) are the softmax of
-   their products, context (rows, memory_size) is the weighted sum of memory (rows, positions, memory_size). `mask`
-   (rows, positions) is true on the real positions of a row, which come first; the others are not read and have weight
-   0. The numbers of a position are contiguous, and so are weights and context. */
-struct unroll_attention {
-    const float *query, *keys, *memory;
-    const uint8_t *mask;
-    float *weights, *context;
-    int64_t rows, positions, key_size, memory_size, query_stride, mask_stride;
-    int64_t keys_row, keys_position, memory_row, memory_position; /* strides */
-};
-
-/* `count` of the rows of logits (rows, size), those at `rows`; a token is drawn for each: see `draw` in rows.py. The
-   other members have one number per drawn row. */
-struct unroll_draws {
-    const float *logits;
-    const int64_t *rows, *seeds, *steps, *top_k;
-    const float *temperatures, *top_p, *min_p;
-    int64_t count, size;
-};
-
-/* One row in one step. `factors` is its hidden state in the type of the sums. */
-struct cell_row {
-    const float *gates, *hidden, *cell;
-    float *next_hidden, *next_cell;
-    const void *factors;
-};
-
-enum { BLOCK_ROWS = 96 }; /* rows of a linear layer that are multiplied together */
+#include "native.h"
 
 /* Numbers that a draw sums together: a multiple of every vector's lanes. */
 enum { DRAW_BLOCK = 128 };
@@ -103,14 +31,24 @@ static float after(float x)
     return next.x;
 }
 
-/* bfloat16 numbers in a row of factors: they are written in whole vectors. */
-static int64_t paired(int64_t depth) { return (depth + 15) / 16 * 16; }
-
-/* Memory for `rows` rows of factors as bfloat16; the caller frees it. NULL only if there is no memory. */
-static uint16_t *scratch_for(const struct unroll_matrix *matrix, int64_t rows)
+/* The depth of 8-bit weights, filled up with zeros: whole tiles where there are products of 4, else whole vectors. */
+static int64_t grouped_depth(const struct unroll_matrix *matrix)
 {
-    const int64_t numbers = matrix->type == BFLOAT16 ? rows * paired(matrix->depth) : 0;
-    return malloc((size_t)(numbers + 1) * sizeof(uint16_t));
+    const int64_t whole = matrix->level >= AVX512_BF16 ? 64 : 16;
+    return (matrix->depth + whole - 1) / whole * whole;
+}
+
+size_t factor_bytes(const struct unroll_matrix *matrix)
+{
+    if (matrix->type == INT8)
+        return SCALE_BYTES + (size_t)grouped_depth(matrix) * (matrix->level >= AVX512_BF16 ? 1 : 2);
+    return matrix->type == BFLOAT16 ? (size_t)(matrix->depth + 15) / 16 * 16 * sizeof(uint16_t) : 0;
+}
+
+size_t draw_bytes(int64_t size)
+{
+    const size_t blocks = (size_t)(size + DRAW_BLOCK - 1) / DRAW_BLOCK;
+    return (blocks + 1) * (sizeof(double) + DRAW_BLOCK * sizeof(float));
 }
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
@@ -123,7 +61,7 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #define LANES 16
 #define TILE_ROWS 6
 #define NAME(x) x##_avx512
-#define TARGET __attribute__((target("avx512f,avx512dq,avx2,fma,f16c")))
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx2,fma,f16c")))
 #define vec __m512
 #define LOAD(p) _mm512_loadu_ps(p)
 #define STORE(p, x) _mm512_storeu_ps(p, x)
@@ -143,6 +81,19 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #define SIGN_OF(x, y) _mm512_or_ps(_mm512_and_ps(SET(-0.0f), x), y)
 #define ROUND(x) _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define WHERE_AT_LEAST(a, b, x) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GE_OQ), x)
+#define ivec __m512i
+#define STRIP 8
+#define IZERO _mm512_setzero_si512()
+#define ISET(x) _mm512_set1_epi32(x)
+#define ISUB(a, b) _mm512_sub_epi32(a, b)
+#define AS_FLOAT(x) _mm512_castsi512_ps(x)
+#define AS_INT(x) _mm512_castps_si512(x)
+#define TO_FLOAT(x) _mm512_cvtepi32_ps(x)
+#define TO_INT(x) _mm512_cvtps_epi32(x)
+#define GROUP 2
+#define BYTES(p) _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
+#define PRODUCTS(s, w, f) _mm512_add_epi32(s, _mm512_madd_epi16(w, f))
+#define NARROW(p, x) _mm256_storeu_si256((__m256i *)(void *)(p), _mm512_cvtepi32_epi16(x))
 #define POWER_OF_2(n)                                                                                                 \
     _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23))
 #include "kernels.h"
@@ -150,10 +101,32 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #undef TARGET
 
 #define NAME(x) x##_avx512_bf16
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx2,fma,f16c")))
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx512vnni,avx2,fma,f16c")))
 #define PAIRS
+#undef GROUP
+#undef BYTES
+#undef PRODUCTS
+#undef NARROW
+#define GROUP 4
+#define BYTES(p) _mm512_loadu_si512(p)
+#define PRODUCTS(s, w, f) _mm512_dpbusd_epi32(s, f, w)
+#define NARROW(p, x)                                                                                                  \
+    _mm_storeu_si128((__m128i *)(void *)(p), _mm512_cvtepi32_epi8(_mm512_add_epi32(x, _mm512_set1_epi32(128))))
 #include "kernels.h"
 #undef PAIRS
+#undef ivec
+#undef STRIP
+#undef IZERO
+#undef ISET
+#undef ISUB
+#undef AS_FLOAT
+#undef AS_INT
+#undef TO_FLOAT
+#undef TO_INT
+#undef GROUP
+#undef BYTES
+#undef PRODUCTS
+#undef NARROW
 #undef LANES
 #undef TILE_ROWS
 #undef NAME
@@ -204,6 +177,21 @@ static const int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define SIGN_OF(x, y) _mm256_or_ps(_mm256_and_ps(SET(-0.0f), x), y)
 #define ROUND(x) _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define WHERE_AT_LEAST(a, b, x) _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ), x)
+#define ivec __m256i
+#define STRIP 2
+#define IZERO _mm256_setzero_si256()
+#define ISET(x) _mm256_set1_epi32(x)
+#define ISUB(a, b) _mm256_sub_epi32(a, b)
+#define AS_FLOAT(x) _mm256_castsi256_ps(x)
+#define AS_INT(x) _mm256_castps_si256(x)
+#define TO_FLOAT(x) _mm256_cvtepi32_ps(x)
+#define TO_INT(x) _mm256_cvtps_epi32(x)
+#define GROUP 2
+#define BYTES(p) _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define PRODUCTS(s, w, f) _mm256_add_epi32(s, _mm256_madd_epi16(w, f))
+#define NARROW(p, x)                                                                                                  \
+    _mm_storeu_si128((__m128i *)(void *)(p),                                                                          \
+                     _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)))
 #define POWER_OF_2(n)                                                                                                 \
     _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23))
 #include "kernels.h"
@@ -214,9 +202,9 @@ EXPORT int unroll_level(void)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
         return NONE;
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq"))
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512bw"))
         return AVX2;
-    return __builtin_cpu_supports("avx512bf16") ? AVX512_BF16 : AVX512;
+    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni") ? AVX512_BF16 : AVX512;
 }
 
 #define AT_LEVEL(level, name, ...)                                                                                    \
@@ -224,27 +212,31 @@ EXPORT int unroll_level(void)
      : (level) == AVX512    ? name##_avx512(__VA_ARGS__)                                                              \
                             : name##_avx2(__VA_ARGS__))
 
-static void step(const struct unroll_cell *cell, int64_t count, struct cell_row *rows, uint16_t *scratch)
+void step_rows(const struct unroll_cell *cell, int64_t count, struct cell_row *rows, void *scratch)
 {
     AT_LEVEL(cell->matrix.level, step, cell, count, rows, scratch);
 }
 
-/* outputs = inputs * weights + bias: `size` columns, and a bias padded to whole panels. Rows are processed in blocks,
-   whose inputs and outputs stay in the cache while panel after panel is multiplied. Returns 0, or -1 if there is no
-   memory. */
-EXPORT int unroll_linear(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
-                         int64_t input_stride, float *outputs, int64_t output_stride, int64_t size, int64_t count)
+void linear_rows(const struct unroll_matrix *matrix, const float *bias, const float *inputs, int64_t input_stride,
+                 float *outputs, int64_t output_stride, int64_t size, int64_t count, void *scratch)
 {
-    uint16_t *scratch = scratch_for(matrix, count < BLOCK_ROWS ? count : BLOCK_ROWS);
-    if (!scratch)
-        return -1;
     for (int64_t row = 0; row < count; row += BLOCK_ROWS) {
         const int64_t rows = count - row < BLOCK_ROWS ? count - row : BLOCK_ROWS;
         AT_LEVEL(matrix->level, linear, matrix, bias, inputs + row * input_stride, input_stride,
                  outputs + row * output_stride, output_stride, size, rows, scratch);
     }
-    free(scratch);
-    return 0;
+}
+
+void widen(int level, int64_t size, const uint16_t *halves, float *numbers)
+{
+    AT_LEVEL(level, widen, size, halves, numbers);
+}
+
+int64_t draw_row(int level, const float *logits, int64_t size, const struct draw *how, void *scratch)
+{
+    const int64_t blocks = (size + DRAW_BLOCK - 1) / DRAW_BLOCK;
+    double *sums = scratch;
+    return AT_LEVEL(level, draw, logits, size, how, sums, (float *)(sums + blocks + 1));
 }
 
 /* Attention of one query per row, see `struct unroll_attention`. */
@@ -260,19 +252,6 @@ EXPORT void unroll_best(int level, const float *logits, int64_t count, int64_t s
     AT_LEVEL(level, best, logits, count, size, best, sums);
 }
 
-/* A token for each row, see `struct unroll_draws`. Returns 0, or -1 if there is no memory. */
-EXPORT int unroll_draw(int level, const struct unroll_draws *draws, int64_t *tokens)
-{
-    const int64_t blocks = (draws->size + DRAW_BLOCK - 1) / DRAW_BLOCK;
-    double *sums = malloc((size_t)(blocks + 1) * (sizeof(double) + DRAW_BLOCK * sizeof(float)));
-    if (!sums)
-        return -1;
-    for (int64_t r = 0; r < draws->count; r++)
-        tokens[r] = AT_LEVEL(level, draw, draws, r, sums, (float *)(sums + blocks + 1));
-    free(sums);
-    return 0;
-}
-
 /* For tests: sigmoid (kind 0) or tanh (1). */
 EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)
 {
@@ -283,17 +262,26 @@ EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inpu
 
 EXPORT int unroll_level(void) { return NONE; }
 
-static void step(const struct unroll_cell *cell, int64_t count, struct cell_row *rows, uint16_t *scratch)
+void step_rows(const struct unroll_cell *cell, int64_t count, struct cell_row *rows, void *scratch)
 {
     (void)cell, (void)count, (void)rows, (void)scratch;
 }
 
-EXPORT int unroll_linear(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
-                         int64_t input_stride, float *outputs, int64_t output_stride, int64_t size, int64_t count)
+void linear_rows(const struct unroll_matrix *matrix, const float *bias, const float *inputs, int64_t input_stride,
+                 float *outputs, int64_t output_stride, int64_t size, int64_t count, void *scratch)
 {
     (void)matrix, (void)bias, (void)inputs, (void)input_stride, (void)outputs, (void)output_stride, (void)size;
-    (void)count;
-    return 0;
+    (void)count, (void)scratch;
+}
+
+void widen(int level, int64_t size, const uint16_t *halves, float *numbers)
+{
+    (void)level, (void)size, (void)halves, (void)numbers;
+}
+
+int64_t draw_row(int level, const float *logits, int64_t size, const struct draw *how, void *scratch)
+{
+    return (void)level, (void)logits, (void)size, (void)how, (void)scratch, (void)uniform, (void)after, 0;
 }
 
 EXPORT void unroll_attend(int level, const struct unroll_attention *attention) { (void)level, (void)attention; }
@@ -303,17 +291,47 @@ EXPORT void unroll_best(int level, const float *logits, int64_t count, int64_t s
     (void)level, (void)logits, (void)count, (void)size, (void)best, (void)sums;
 }
 
-EXPORT int unroll_draw(int level, const struct unroll_draws *draws, int64_t *tokens)
-{
-    return (void)level, (void)draws, (void)tokens, (void)uniform, (void)after, 0;
-}
-
 EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)
 {
     (void)level, (void)kind, (void)size, (void)inputs, (void)outputs;
 }
 
 #endif
+
+/* outputs = inputs * weights + bias: `size` columns, and a bias padded to whole panels. Rows are processed in blocks,
+   whose inputs and outputs stay in the cache while panel after panel is multiplied. Returns 0, or -1 if there is no
+   memory. */
+EXPORT int unroll_linear(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
+                         int64_t input_stride, float *outputs, int64_t output_stride, int64_t size, int64_t count)
+{
+    void *scratch = malloc((size_t)(count < BLOCK_ROWS ? count : BLOCK_ROWS) * factor_bytes(matrix) + 1);
+    if (!scratch)
+        return -1;
+    linear_rows(matrix, bias, inputs, input_stride, outputs, output_stride, size, count, scratch);
+    free(scratch);
+    return 0;
+}
+
+/* A token for each row, see `struct unroll_draws`. Returns 0, or -1 if there is no memory. */
+EXPORT int unroll_draw(int level, const struct unroll_draws *draws, int64_t *tokens)
+{
+    void *scratch = malloc(draw_bytes(draws->size));
+    if (!scratch)
+        return -1;
+    for (int64_t r = 0; r < draws->count; r++) {
+        const struct draw how = {
+            .temperature = draws->temperatures[r],
+            .top_p = draws->top_p[r],
+            .min_p = draws->min_p[r],
+            .top_k = draws->top_k[r],
+            .seed = draws->seeds[r],
+            .step = draws->steps[r],
+        };
+        tokens[r] = draw_row(level, draws->logits + draws->rows[r] * draws->size, draws->size, &how, scratch);
+    }
+    free(scratch);
+    return 0;
+}
 
 static int64_t length_of(const struct unroll_run *run, int64_t row) { return run->lengths ? run->lengths[row] : 1; }
 
@@ -379,13 +397,13 @@ EXPORT int unroll_run(const struct unroll_cell *cell, const struct unroll_run *r
     if (!within(run))
         return -2;
     struct cell_row *alive = malloc((size_t)(run->rows + 1) * sizeof *alive);
-    uint16_t *scratch = scratch_for(&cell->matrix, run->rows);
+    void *scratch = malloc((size_t)run->rows * factor_bytes(&cell->matrix) + 1);
     if (alive && scratch) {
         for (int64_t r = 0; r < run->rows; r++)
             steps = length_of(run, r) > steps ? length_of(run, r) : steps;
         for (int64_t done = 0; done < steps; done++) {
             const int64_t count = rows_at(cell, run, run->backward ? steps - 1 - done : done, alive);
-            step(cell, count, alive, scratch);
+            step_rows(cell, count, alive, scratch);
         }
     }
     const int status = alive && scratch ? 0 : -1;

@@ -6,11 +6,25 @@
    TILE_ROWS           rows that are summed together: sums, weights and one factor just fit in the registers
    vec                 a vector
    PAIRS               defined if the set multiplies and adds pairs of bfloat16 (AVX512_BF16)
+   GROUP               8-bit weights of a column that are multiplied together
+   ivec                a vector of int32, as wide
+   BYTES(p)            a vector of groups of 8-bit weights
+   PRODUCTS(s, w, f)   s + the sum of the products of each group of weights and factors
+   NARROW(p, x)        stores int32 numbers as factors
    WHERE_AT_LEAST      x in the lanes in which a >= b, and 0 in the others
    LOAD STORE LOAD_HALF LOAD_SOME STORE_SOME SOME SET ADD SUB MUL DIV FMA MIN MAX ABS SIGN_OF ROUND POWER_OF_2
 */
 
 #define INLINE static inline __attribute__((always_inline)) TARGET
+
+INLINE float NAME(lanes_sum)(vec x)
+{
+    float lanes[LANES], sum = 0.0f;
+    STORE(lanes, x);
+    for (int lane = 0; lane < LANES; lane++)
+        sum += lanes[lane];
+    return sum;
+}
 
 /* exp(x) - 1 as power * part + (power - 1), with x = n ln 2 + r, power = 2^n and part = exp(r) - 1.
    Reduction and polynomial are those of expf in Cephes (S. L. Moshier). NaN stays NaN: MIN and MAX return their second
@@ -57,6 +71,49 @@ INLINE vec NAME(add_pair)(vec a, vec b, vec sum)
 #endif
 }
 
+/* The same as `sum` for 8-bit weights: `sums` are int32 numbers, and exact. `depth` counts groups. STRIP vectors are
+   summed at once: those that fit into the registers beside the products. */
+INLINE void NAME(sum_bytes)(const int rows, const int panels, const int vectors, int64_t depth,
+                            const void *const *factors, const void *weights, float *sums)
+{
+    const int width = vectors * LANES, all = panels * vectors;
+    const int64_t next_panel = depth * width * GROUP;
+    const int factor_size = GROUP == 2 ? 4 : GROUP; /* bytes of a group of factors */
+#pragma GCC unroll 4
+    for (int first = 0; first < all; first += STRIP) {
+        const int strip = all - first < STRIP ? all - first : STRIP;
+        ivec total[TILE_ROWS][STRIP];
+#pragma GCC unroll 8
+        for (int row = 0; row < rows; row++)
+#pragma GCC unroll 8
+            for (int v = 0; v < strip; v++)
+                total[row][v] = IZERO;
+        for (int64_t k = 0; k < depth; k++) {
+            ivec factor[TILE_ROWS];
+#pragma GCC unroll 8
+            for (int row = 0; row < rows; row++) {
+                int32_t group;
+                memcpy(&group, (const char *)factors[row] + k * factor_size, sizeof group);
+                factor[row] = ISET(group);
+            }
+#pragma GCC unroll 8
+            for (int v = 0; v < strip; v++) {
+                const int at = first + v;
+                const ivec weight = BYTES((const char *)weights + k * width * GROUP + at / vectors * next_panel +
+                                          at % vectors * LANES * GROUP);
+#pragma GCC unroll 8
+                for (int row = 0; row < rows; row++)
+                    total[row][v] = PRODUCTS(total[row][v], weight, factor[row]);
+            }
+        }
+#pragma GCC unroll 8
+        for (int row = 0; row < rows; row++)
+#pragma GCC unroll 8
+            for (int v = 0; v < strip; v++)
+                STORE(sums + (row * all + first + v) * LANES, AS_FLOAT(total[row][v]));
+    }
+}
+
 /* sums[row][vector][lane] = factors[row] * panels, over `depth`. A panel has depth x vectors x LANES weights. `panels`
    is 1, or 2 for a single row, which would otherwise wait for its own sums. Each sum is a chain of fused multiply-adds
    from the first factor to the last in every tile, so a row's results do not depend on the other rows. For bfloat16
@@ -66,6 +123,10 @@ INLINE void NAME(sum)(const int rows, const int panels, const int vectors, const
 {
     const int width = vectors * LANES;
     const int64_t next_panel = depth * width;
+    if (type == INT8) {
+        NAME(sum_bytes)(rows, panels, vectors, depth, factors, weights, sums);
+        return;
+    }
     vec total[TILE_ROWS][8];
 #pragma GCC unroll 8
     for (int row = 0; row < rows; row++)
@@ -119,8 +180,10 @@ INLINE void NAME(sum)(const int rows, const int panels, const int vectors, const
 #endif
 SUMS(3, 0)
 SUMS(3, 1)
+SUMS(3, 3)
 SUMS(4, 0)
 SUMS(4, 1)
+SUMS(4, 3)
 #ifdef PAIRS
 SUMS(3, 2)
 SUMS(4, 2)
@@ -132,20 +195,24 @@ static const sum_function *NAME(sums_of)(const struct unroll_matrix *matrix)
     if (matrix->type == BFLOAT16)
         return matrix->vectors == 3 ? NAME(sums_3_2) : NAME(sums_4_2);
 #endif
+    if (matrix->type == INT8)
+        return matrix->vectors == 3 ? NAME(sums_3_3) : NAME(sums_4_3);
     if (matrix->vectors == 3)
         return matrix->type == FLOAT32 ? NAME(sums_3_1) : NAME(sums_3_0);
     return matrix->type == FLOAT32 ? NAME(sums_4_1) : NAME(sums_4_0);
 }
 
-/* The number of factors in a sum, or of pairs of factors. */
+/* The number of factors in a sum, or of pairs or groups of factors. */
 static int64_t NAME(depth_of)(const struct unroll_matrix *matrix)
 {
+    if (matrix->type == INT8)
+        return grouped_depth(matrix) / GROUP;
     return matrix->type == BFLOAT16 ? (matrix->depth + 1) / 2 : matrix->depth;
 }
 
 static const void *NAME(panel_of)(const struct unroll_matrix *matrix, int64_t panel)
 {
-    const int64_t bytes = matrix->type == FLOAT16 ? 2 : 4;
+    const int64_t bytes = matrix->type == INT8 ? GROUP : matrix->type == FLOAT16 ? 2 : 4;
     return (const char *)matrix->weights + panel * NAME(depth_of)(matrix) * matrix->vectors * LANES * bytes;
 }
 
@@ -163,19 +230,57 @@ INLINE void NAME(store_part)(float *numbers, int64_t start, int64_t size, vec va
         STORE_SOME(SOME(size - start), numbers + start, values);
 }
 
-/* A row of factors in the type of the sums: the row itself, or rounded to bfloat16 in `scratch`. */
-INLINE const void *NAME(factors_of)(const struct unroll_matrix *matrix, const float *row, uint16_t *scratch)
+/* A row of factors in 8 bits: the value of 1 is 127th of the largest, and NaN if a factor is. */
+INLINE const void *NAME(bytes_of)(const struct unroll_matrix *matrix, const float *row, char *scratch)
 {
+    const int64_t depth = grouped_depth(matrix);
+    vec most = SET(0.0f), bad = SET(0.0f);
+    float lanes[LANES], largest = 0.0f;
+    for (int64_t at = 0; at < matrix->depth; at += LANES) {
+        const vec x = NAME(load_part)(row, at, matrix->depth);
+        most = MAX(ABS(x), most);
+        bad = FMA(x, SET(0.0f), bad);
+    }
+    STORE(lanes, most);
+    for (int lane = 0; lane < LANES; lane++)
+        largest = lanes[lane] > largest ? lanes[lane] : largest;
+    const float scale = largest / 127.0f + NAME(lanes_sum)(bad);
+    const float inverse = largest > 1e-30f ? 127.0f / largest : 0.0f;
+    memcpy(scratch, &scale, sizeof scale);
+    for (int64_t at = 0; at < depth; at += LANES) {
+        const vec x = at < matrix->depth ? MUL(NAME(load_part)(row, at, matrix->depth), SET(inverse)) : SET(0.0f);
+        NARROW(scratch + SCALE_BYTES + at * (GROUP == 2 ? 2 : 1), TO_INT(MIN(MAX(x, SET(-127.0f)), SET(127.0f))));
+    }
+    return scratch + SCALE_BYTES;
+}
+
+/* Makes float32 numbers of the int32 sums of a row of 8-bit factors, of `vectors` vectors from column `at` on. */
+INLINE void NAME(scale_sums)(const struct unroll_matrix *matrix, const void *factors, int64_t at, int vectors,
+                             float *sums)
+{
+    float scale;
+    memcpy(&scale, (const char *)factors - SCALE_BYTES, sizeof scale);
+    for (int v = 0; v < vectors; v++) {
+        ivec total = AS_INT(LOAD(sums + v * LANES));
+        if (GROUP == 4)
+            total = ISUB(total, AS_INT(LOAD((const float *)(const void *)(matrix->offsets + at + v * LANES))));
+        STORE(sums + v * LANES, MUL(TO_FLOAT(total), MUL(SET(scale), LOAD(matrix->scales + at + v * LANES))));
+    }
+}
+
+/* A row of factors in the type of the sums: the row itself, or rounded in `scratch`. */
+INLINE const void *NAME(factors_of)(const struct unroll_matrix *matrix, const float *row, char *scratch)
+{
+    if (matrix->type == INT8)
+        return NAME(bytes_of)(matrix, row, scratch);
 #ifdef PAIRS
     if (matrix->type == BFLOAT16) {
         for (int64_t at = 0; at < matrix->depth; at += LANES) {
             const __m256bh half = _mm512_cvtneps_pbh(NAME(load_part)(row, at, matrix->depth));
-            _mm256_storeu_si256((__m256i *)(scratch + at), (__m256i)half);
+            _mm256_storeu_si256((__m256i *)(scratch + at * 2), (__m256i)half);
         }
         return scratch;
     }
-#else
-    (void)matrix, (void)scratch;
 #endif
     return row;
 }
@@ -213,16 +318,17 @@ INLINE void NAME(rnn)(const struct cell_row *row, const float *sums, const float
 }
 
 /* One step of `count` rows. */
-static TARGET void NAME(step)(const struct unroll_cell *cell, int64_t count, struct cell_row *rows, uint16_t *scratch)
+static TARGET void NAME(step)(const struct unroll_cell *cell, int64_t count, struct cell_row *rows, char *scratch)
 {
     const struct unroll_matrix *matrix = &cell->matrix;
     const sum_function *sum = NAME(sums_of)(matrix);
     const int64_t width = (int64_t)matrix->vectors * LANES, tiles = (count + TILE_ROWS - 1) / TILE_ROWS;
     const int64_t units = cell->kind == LSTM || cell->kind == GRU ? LANES : 4 * LANES;
     float sums[TILE_ROWS * 8 * LANES] __attribute__((aligned(64)));
+    const int64_t bytes = (int64_t)factor_bytes(matrix);
     int64_t panels;
     for (int64_t r = 0; r < count; r++)
-        rows[r].factors = NAME(factors_of)(matrix, rows[r].hidden, scratch + r * paired(matrix->depth));
+        rows[r].factors = NAME(factors_of)(matrix, rows[r].hidden, scratch + r * bytes);
     for (int64_t panel = 0; panel < matrix->panels; panel += panels) {
         panels = count == 1 && panel + 1 < matrix->panels ? 2 : 1;
         for (int64_t tile = 0; tile < tiles; tile++) {
@@ -234,7 +340,10 @@ static TARGET void NAME(step)(const struct unroll_cell *cell, int64_t count, str
             for (int64_t r = 0; r < size * panels; r++) {
                 const int64_t at = panels == 2 ? panel + r : panel;
                 const struct cell_row *row = &rows[panels == 2 ? first : first + r];
-                const float *gates = row->gates + at * width, *total = sums + r * width;
+                const float *gates = row->gates + at * width;
+                float *total = sums + r * width;
+                if (matrix->type == INT8)
+                    NAME(scale_sums)(matrix, row->factors, at * width, matrix->vectors, total);
                 if (cell->kind == LSTM)
                     NAME(lstm)(row, total, gates, at * units, matrix->depth);
                 else if (cell->kind == GRU)
@@ -248,16 +357,17 @@ static TARGET void NAME(step)(const struct unroll_cell *cell, int64_t count, str
 
 static TARGET void NAME(linear)(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
                                 int64_t input_stride, float *outputs, int64_t output_stride, int64_t size,
-                                int64_t count, uint16_t *scratch)
+                                int64_t count, char *scratch)
 {
     const sum_function *sum = NAME(sums_of)(matrix);
     const int vectors = matrix->vectors;
     const int64_t width = (int64_t)vectors * LANES, tiles = (count + TILE_ROWS - 1) / TILE_ROWS;
     float sums[TILE_ROWS * 8 * LANES] __attribute__((aligned(64)));
     const void *all[BLOCK_ROWS];
+    const int64_t bytes = (int64_t)factor_bytes(matrix);
     int64_t panels;
     for (int64_t r = 0; r < count; r++)
-        all[r] = NAME(factors_of)(matrix, inputs + r * input_stride, scratch + r * paired(matrix->depth));
+        all[r] = NAME(factors_of)(matrix, inputs + r * input_stride, scratch + r * bytes);
     for (int64_t panel = 0; panel < matrix->panels; panel += panels) {
         panels = count == 1 && panel + 1 < matrix->panels ? 2 : 1;
         for (int64_t tile = 0; tile < tiles; tile++) {
@@ -266,6 +376,9 @@ static TARGET void NAME(linear)(const struct unroll_matrix *matrix, const float 
             sum[panels == 2 ? 0 : rows](NAME(depth_of)(matrix), factors, NAME(panel_of)(matrix, panel), sums);
             for (int64_t r = 0; r < rows; r++) {
                 float *output = outputs + (first + r) * output_stride;
+                if (matrix->type == INT8)
+                    NAME(scale_sums)(matrix, factors[r], panel * width, (int)panels * vectors,
+                                     sums + r * panels * width);
                 for (int v = 0; v < panels * vectors; v++) {
                     const int64_t at = panel * width + v * LANES;
                     if (at >= size)
@@ -298,6 +411,25 @@ static TARGET float NAME(raise)(float *scores, int64_t size)
     return sum;
 }
 
+INLINE float NAME(dot)(const struct unroll_attention *a, const float *query, const float *key)
+{
+    vec total = SET(0.0f);
+    for (int64_t at = 0; at < a->key_size; at += LANES)
+        total = FMA(NAME(load_part)(query, at, a->key_size), NAME(load_part)(key, at, a->key_size), total);
+    return NAME(lanes_sum)(total);
+}
+
+INLINE float NAME(additive)(const struct unroll_attention *a, const float *query, const float *key)
+{
+    vec total = SET(0.0f);
+    for (int64_t at = 0; at < a->key_size; at += LANES) {
+        const vec sum = ADD(NAME(load_part)(query, at, a->key_size), NAME(load_part)(key, at, a->key_size));
+        const vec active = a->relu ? MAX(SET(0.0f), sum) : NAME(tanh)(sum);
+        total = FMA(NAME(load_part)(a->score, at, a->key_size), active, total);
+    }
+    return NAME(lanes_sum)(total);
+}
+
 static TARGET void NAME(attend)(const struct unroll_attention *a)
 {
     for (int64_t r = 0; r < a->rows; r++) {
@@ -307,17 +439,9 @@ static TARGET void NAME(attend)(const struct unroll_attention *a)
         int64_t length = 0;
         while (length < a->positions && a->mask[r * a->mask_stride + length])
             length++;
-        for (int64_t t = 0; t < length; t++) {
-            vec total = SET(0.0f);
-            float lanes[LANES];
-            for (int64_t at = 0; at < a->key_size; at += LANES)
-                total = FMA(NAME(load_part)(query, at, a->key_size),
-                            NAME(load_part)(keys + t * a->keys_position, at, a->key_size), total);
-            STORE(lanes, total);
-            weights[t] = 0.0f;
-            for (int lane = 0; lane < LANES; lane++)
-                weights[t] += lanes[lane];
-        }
+        for (int64_t t = 0; t < length; t++)
+            weights[t] = a->score ? NAME(additive)(a, query, keys + t * a->keys_position)
+                                  : NAME(dot)(a, query, keys + t * a->keys_position);
         const float sum = length ? NAME(raise)(weights, length) : 1.0f;
         for (int64_t t = 0; t < a->positions; t++)
             weights[t] = t < length ? weights[t] / sum : 0.0f;
@@ -374,15 +498,6 @@ static TARGET void NAME(best)(const float *logits, int64_t count, int64_t size, 
             rest += lanes[lane];
         sums[r] = rest;
     }
-}
-
-INLINE float NAME(lanes_sum)(vec x)
-{
-    float lanes[LANES], sum = 0.0f;
-    STORE(lanes, x);
-    for (int lane = 0; lane < LANES; lane++)
-        sum += lanes[lane];
-    return sum;
 }
 
 /* exp((logit - largest) / temperature) of each logit: 1 for the largest, 0 where exp is too small for a float32, or the
@@ -484,13 +599,14 @@ static TARGET void NAME(cut)(float *weights, int64_t size, int64_t top_k, float 
     }
 }
 
-/* The token of row r of the draws: the first whose weights, summed up, exceed a uniform share of all. */
-static TARGET int64_t NAME(draw)(const struct unroll_draws *draws, int64_t r, double *sums, float *weights)
+/* The token of a row: the first whose weights, summed up, exceed a uniform share of all. */
+static TARGET int64_t NAME(draw)(const float *logits, int64_t size, const struct draw *how, double *sums,
+                                 float *weights)
 {
-    const int64_t size = draws->size, padded = (size + DRAW_BLOCK - 1) / DRAW_BLOCK * DRAW_BLOCK;
-    NAME(weigh)(draws->logits + draws->rows[r] * size, size, draws->temperatures[r], weights);
-    if (draws->top_k[r] > 0 || draws->top_p[r] < 1.0f || draws->min_p[r] > 0.0f)
-        NAME(cut)(weights, padded, draws->top_k[r], draws->top_p[r], draws->min_p[r]);
+    const int64_t padded = (size + DRAW_BLOCK - 1) / DRAW_BLOCK * DRAW_BLOCK;
+    NAME(weigh)(logits, size, how->temperature, weights);
+    if (how->top_k > 0 || how->top_p < 1.0f || how->min_p > 0.0f)
+        NAME(cut)(weights, padded, how->top_k, how->top_p, how->min_p);
     double total = 0.0, before = 0.0;
     for (int64_t block = 0; block < padded / DRAW_BLOCK; block++) {
         vec sum = SET(0.0f);
@@ -499,7 +615,7 @@ static TARGET int64_t NAME(draw)(const struct unroll_draws *draws, int64_t r, do
         sums[block] = NAME(lanes_sum)(sum);
         total += sums[block];
     }
-    const double share = uniform((uint64_t)draws->seeds[r], (uint64_t)draws->steps[r]) * total;
+    const double share = uniform((uint64_t)how->seed, (uint64_t)how->step) * total;
     int64_t block = 0, last = size - 1;
     while (block < padded / DRAW_BLOCK - 1 && before + sums[block] <= share)
         before += sums[block++];
@@ -511,6 +627,18 @@ static TARGET int64_t NAME(draw)(const struct unroll_draws *draws, int64_t r, do
                 break;
         }
     return last;
+}
+
+static TARGET void NAME(widen)(int64_t size, const uint16_t *halves, float *numbers)
+{
+    int64_t at = 0;
+    for (; at + LANES <= size; at += LANES)
+        STORE(numbers + at, LOAD_HALF(halves + at));
+    if (at < size) {
+        uint16_t rest[LANES] = {0};
+        memcpy(rest, halves + at, (size_t)(size - at) * sizeof *rest);
+        NAME(store_part)(numbers, at, size, LOAD_HALF(rest));
+    }
 }
 
 static TARGET void NAME(activate)(int kind, int64_t size, const float *inputs, float *outputs)

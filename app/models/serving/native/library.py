@@ -21,12 +21,24 @@ class Level(IntEnum):
         """float32 numbers in a vector."""
         return 8 if self is Level.AVX2 else 16
 
+    @property
+    def group(self) -> int:
+        """8-bit weights of a column that are multiplied together."""
+        return 4 if self is Level.AVX512_BF16 else 2
+
+    @property
+    def whole_depth(self) -> int:
+        """8-bit weights have a depth that is a multiple of this."""
+        return 64 if self is Level.AVX512_BF16 else 16
+
 
 class MatrixFields(ctypes.Structure):
     """`struct unroll_matrix`."""
 
     _fields_: ClassVar = [
         ("weights", c_void_p),
+        ("scales", c_void_p),
+        ("offsets", c_void_p),
         ("depth", c_int64),
         ("panels", c_int64),
         ("vectors", c_int32),
@@ -72,6 +84,8 @@ class AttentionFields(ctypes.Structure):
         *((name, c_void_p) for name in ("query", "keys", "memory", "mask", "weights", "context")),
         *((name, c_int64) for name in ("rows", "positions", "key_size", "memory_size", "query_stride", "mask_stride")),
         *((name, c_int64) for name in ("keys_row", "keys_position", "memory_row", "memory_position")),
+        ("score", c_void_p),
+        ("relu", c_int64),
     ]
 
 
@@ -82,6 +96,43 @@ class DrawFields(ctypes.Structure):
         *((name, c_void_p) for name in ("logits", "rows", "seeds", "steps", "top_k", "temperatures", "top_p", "min_p")),
         ("count", c_int64),
         ("size", c_int64),
+    ]
+
+
+class LayerFields(ctypes.Structure):
+    """`struct unroll_layer`."""
+
+    _fields_: ClassVar = [("matrix", MatrixFields), ("bias", c_void_p), ("size", c_int64)]
+
+
+class DecoderFields(ctypes.Structure):
+    """`struct unroll_decoder`."""
+
+    _fields_: ClassVar = [
+        ("embedding", c_void_p),
+        ("projections", POINTER(LayerFields)),
+        ("cells", POINTER(CellFields)),
+        ("score", c_void_p),
+        *((name, LayerFields) for name in ("input", "query", "gate", "readout", "output")),
+        *((name, c_int64) for name in ("embedding_size", "embedding_type", "embedding_relu", "layers", "hidden_size")),
+        *((name, c_int64) for name in ("memory_size", "key_size", "attention", "attention_relu", "attends_first")),
+        *((name, c_int64) for name in ("fed", "part_count")),
+        ("parts", c_int64 * 8),
+        ("level", c_int32),
+        ("unused", c_int32),
+    ]
+
+
+class UnitFields(ctypes.Structure):
+    """`struct unroll_unit`."""
+
+    _fields_: ClassVar = [
+        *((name, c_void_p) for name in ("hidden", "cell", "fed", "log_probs", "first", "memory", "keys", "is_first")),
+        *((name, c_void_p) for name in ("mask", "previous", "progress", "ended", "history", "limits")),
+        ("drawn", DrawFields),
+        *((name, c_int64) for name in ("count", "steps", "block", "end", "room", "positions")),
+        *((name, c_int64) for name in ("memory_row", "memory_position", "keys_row", "keys_position", "mask_row")),
+        *((name, c_int64) for name in ("made_steps", "made_rows")),
     ]
 
 
@@ -116,6 +167,7 @@ def _declared(path: Path) -> ctypes.CDLL | None:
     kernels.unroll_best.argtypes = (c_int, c_void_p, c_int64, c_int64, c_void_p, c_void_p)
     kernels.unroll_best.restype = None
     kernels.unroll_draw.argtypes = (c_int, POINTER(DrawFields), c_void_p)
+    kernels.unroll_decode.argtypes = (POINTER(DecoderFields), POINTER(UnitFields))
     kernels.unroll_activate.argtypes = (c_int, c_int, c_int64, c_void_p, c_void_p)
     kernels.unroll_activate.restype = None
     return kernels

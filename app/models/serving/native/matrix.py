@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from app.models.serving.native.library import Level, MatrixFields, best_level, loaded
+from app.models.serving.native.library import LayerFields, Level, MatrixFields, best_level, loaded
 
 
 def columns(values: Tensor, gates: int, lanes: int) -> Tensor:
@@ -20,43 +20,62 @@ def columns(values: Tensor, gates: int, lanes: int) -> Tensor:
     return apart.reshape(panels, depth, gates * blocks * lanes).contiguous()
 
 
-_TYPES = (torch.float16, torch.float32, torch.bfloat16)  # in the order of `enum type`
+_TYPES = (torch.float16, torch.float32, torch.bfloat16, torch.int8)  # in the order of `enum type`
+_DEEPEST = 65536  # for 8 bits: sums of more products may not fit int32, and such weights are float32
 
 
-def pairs(panels: Tensor) -> Tensor:
-    """(panels, depth, width) to (panels, depth // 2, width, 2), with two weights of a column side by side."""
-    even = nn.functional.pad(panels, (0, 0, 0, panels.shape[1] % 2))
-    apart = even.view(even.shape[0], -1, 2, even.shape[2])
+def grouped(panels: Tensor, size: int, whole: int) -> Tensor:
+    """(panels, depth, width) to (panels, depth // size, width, size), with `size` weights of a column side by side;
+    the depth is filled up with zeros to a multiple of `whole`."""
+    filled = nn.functional.pad(panels, (0, 0, 0, -panels.shape[1] % whole))
+    apart = filled.view(filled.shape[0], -1, size, filled.shape[2])
     return apart.transpose(2, 3).contiguous()
 
 
+def in_8_bits(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """weight (outputs, depth) as int8 of the same shape, and the value of 1 in each output (outputs,)."""
+    scales = weight.float().abs().amax(1) / 127
+    scales = torch.where(scales > 0, scales, 1.0)
+    return (weight.float() / scales.unsqueeze(1)).round().clamp(-127, 127).to(torch.int8), scales
+
+
 class Matrix:
-    """weight (gates * size, depth) as float16, float32 or bfloat16. With bfloat16 the factors are rounded to bfloat16,
-    too. Products and sums are float32."""
+    """weight (gates * size, depth) as float16, float32, bfloat16 or int8. With bfloat16 the factors are rounded to
+    bfloat16, too. With int8 each output has its own scale, each row of factors is rounded to 8 bits by its own largest
+    number, and sums are exact. Products and sums are float32 otherwise."""
 
     def __init__(self, weight: Tensor, *, gates: int, dtype: torch.dtype, level: Level | None) -> None:
         chosen, best = level or best_level(), best_level()
         if chosen is None or best is None or chosen > best:
             raise RuntimeError("there is no native kernel for this processor")
         if dtype not in _TYPES:
-            raise TypeError(f"weights must be packed as float16, float32 or bfloat16, not as {dtype}")
+            raise TypeError(f"weights must be packed as float16, float32, bfloat16 or int8, not as {dtype}")
         if dtype == torch.bfloat16 and chosen is not Level.AVX512_BF16:
             raise RuntimeError("there is no bfloat16 kernel for this processor")
         if weight.dim() != 2 or weight.shape[0] % gates or not weight.numel():
             raise ValueError(f"weight {tuple(weight.shape)} cannot be split into {gates} gates")
-        self.level = chosen
-        panels = columns(weight.detach().to(dtype), gates, chosen.lanes)  # rounded first: the copies are smaller
-        self._panels = pairs(panels) if dtype == torch.bfloat16 else panels
+        if weight.shape[1] > _DEEPEST and dtype == torch.int8:
+            dtype = torch.float32
+        self.level, lanes = chosen, chosen.lanes
         self.depth = weight.shape[1]
+        weight, self._scales = in_8_bits(weight.detach()) if dtype == torch.int8 else (weight.detach(), weight[:0, 0])
+        panels = columns(weight.to(dtype), gates, lanes)  # rounded first: the copies are smaller
         self.width = panels.shape[0] * panels.shape[2]
+        self._offsets = panels[:0, 0, 0]
         self.fields = MatrixFields(
-            weights=self._panels.data_ptr(),
             depth=self.depth,
             panels=panels.shape[0],
-            vectors=panels.shape[2] // chosen.lanes,
+            vectors=panels.shape[2] // lanes,
             type=_TYPES.index(dtype),
             level=chosen,
         )
+        if dtype == torch.int8:
+            self._scales = columns(self._scales.unsqueeze(1), gates, lanes).flatten()
+            self._offsets = (128 * panels.sum(1, dtype=torch.int32)).flatten()
+            self.fields.scales, self.fields.offsets = self._scales.data_ptr(), self._offsets.data_ptr()
+            panels = grouped(panels, chosen.group, chosen.whole_depth)
+        self._panels = grouped(panels, 2, 2) if dtype == torch.bfloat16 else panels
+        self.fields.weights = self._panels.data_ptr()
 
     def multiply(self, inputs: Tensor, bias: Tensor, size: int) -> Tensor:
         """inputs (rows, depth) to (rows, size); with `size` equal to `width`, to all columns of the layout."""
@@ -89,6 +108,11 @@ class NativeLinear(nn.Module):
         self._bias = torch.zeros(self._matrix.width)
         if bias is not None:
             self._bias[: self._size] = bias.detach()
+
+    @property
+    def fields(self) -> LayerFields:
+        """The layer as the kernels read it, while this module exists."""
+        return LayerFields(self._matrix.fields, self._bias.data_ptr(), self._size)
 
     def forward(self, inputs: Tensor) -> Tensor:
         rows = inputs if inputs.dim() == 2 else inputs.reshape(-1, inputs.shape[-1])

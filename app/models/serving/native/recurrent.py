@@ -18,7 +18,7 @@ class NativeRecurrent(RecurrentLayers):
         kind = self.recurrence.cell
         if not has_native_form(kind):
             raise ValueError(f"there is no native kernel for cells of kind {kind}")
-        self._layers = [
+        self.cells = [
             [NativeCell(kind, weights, dtype=dtype, level=level) for weights in layer]
             for layer in recurrent.weights_by_layer()
         ]
@@ -26,7 +26,7 @@ class NativeRecurrent(RecurrentLayers):
     def _step_layer(
         self, layer: int, inputs: Tensor, hidden: Tensor, cell: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        return self._layers[layer][0].step(inputs, hidden, cell)
+        return self.cells[layer][0].step(inputs, hidden, cell)
 
     def unroll(
         self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
@@ -42,7 +42,7 @@ class NativeRecurrent(RecurrentLayers):
         features = inputs.flatten(0, 1).index_select(0, real)
         hiddens: list[Tensor] = []
         cells: list[Tensor | None] = []
-        for layer in self._layers[:layers]:
+        for layer in self.cells[:layers]:
             size = self.recurrence.hidden_size
             outputs = features.new_empty(features.shape[0], size * len(layer))
             for direction, native in enumerate(layer):
