@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from training.data import Pair, Split, normalised_source, read_enko, rows_of, split_of
+from training.data import WRITTEN, Pair, Split, normalised_source, read_enko, rows_of, split_of
 
 SOFTWARE = ("gettext", "libreoffice-help", "python-docs-ko")
 NAMED_TESTS = ("laser-tatoeba-6w", "jhe-eval", "ud-pud")
@@ -15,7 +15,8 @@ WORDINGS_KEPT = (1, 3, 8)
 
 # How often a pair is met in an epoch. 0.25 is one epoch in four, drawn anew each time.
 SHARES = {
-    "phrases": 1.0,
+    "phrases": 1.5,
+    "written": 1.5,
     "tatoeba": 0.9,
     "lekowan-tatoeba": 0.9,
     "jhe-dev": 0.9,
@@ -49,7 +50,8 @@ SHARES = {
     "game-minetest": 0.02,
 }
 LATE_SHARES = {
-    "phrases": 1.0,
+    "phrases": 1.5,
+    "written": 1.5,
     "tatoeba": 1.0,
     "lekowan-tatoeba": 1.0,
     "jhe-dev": 1.0,
@@ -72,6 +74,12 @@ def read_phrases(data: Path, split: Split) -> list[Pair]:
     pairs = [Pair("phrases", english, korean) for _, english, korean in rows_of(data / "phrases.tsv.gz")]
     mine = _of_split(pairs, split, test=PHRASES_TEST)
     return mine[:PHRASES] if split == "test" else mine
+
+
+def read_written() -> list[Pair]:
+    """More of the same, by another hand, for training alone: `training/data/phrases.tsv`."""
+    lines = (WRITTEN / "phrases.tsv").read_text("utf8").splitlines()
+    return [Pair("written", english, korean) for _, english, korean in (line.split("\t") for line in lines)]
 
 
 def read_general(data: Path, split: Split) -> list[Pair]:
@@ -97,7 +105,12 @@ def read_training_pairs(data: Path) -> list[Pair]:
     english = {normalised_source(pair.source) for pair in (*named, *phrases)}
     korean = {pair.target for pair in phrases}
     found: dict[tuple[str, str], Pair] = {}
-    for pair in (*read_phrases(data, "train"), *read_general(data, "train"), *read_enko(data, "train")):
+    for pair in (
+        *read_phrases(data, "train"),
+        *read_written(),
+        *read_general(data, "train"),
+        *read_enko(data, "train"),
+    ):
         if normalised_source(pair.source) not in english and pair.target not in korean:
             found.setdefault((pair.source, pair.target), pair)
     return list(found.values())
