@@ -80,7 +80,7 @@ def test_a_translation_grows_while_it_is_streamed(visit: Visit) -> None:
             window.seen = [];
             const results = document.querySelector("#translate .results");
             const note = () => window.seen.push(results.querySelector(".growing")?.textContent);
-            new MutationObserver(note).observe(results, { childList: true });
+            new MutationObserver(note).observe(results, { childList: true, subtree: true, characterData: true });
         }"""
     )
     with page.expect_request("**/v1/translate") as request:

@@ -12,7 +12,7 @@ export function showDomain(form, fit, chosen) {
   const draw = () => {
     const names = [chosen() ?? []].flat().filter(Boolean);
     const answering = modelsWhere((model) => fit(model) && (names.length ? names.includes(model.name) : model.default));
-    const texts = answering.map(({ domain }) => domain?.[language] ?? domain?.en).filter(Boolean);
+    const texts = answering.map(({ domain }) => domain?.[language()] ?? domain?.en).filter(Boolean);
     note.replaceChildren(...[...new Set(texts)].map((text) => element("p", { textContent: text })));
     note.hidden = !texts.length;
   };
