@@ -20,12 +20,15 @@ def prefixing_proxy(service: str, *, strips: bool) -> FastAPI:
         path = path.removeprefix(PREFIX) if strips else path
         headers = [(name, value) for name, value in request.headers.items() if name not in _OF_CONNECTION]
         query = f"?{request.url.query}" if request.url.query else ""
-        async with httpx.AsyncClient(timeout=100) as client:
-            answer = await client.request(
+        async with (
+            httpx.AsyncClient(timeout=100) as client,
+            client.stream(
                 request.method, f"{service}{path or '/'}{query}", headers=headers, content=await request.body()
-            )
+            ) as answer,
+        ):
+            content = b"".join([part async for part in answer.aiter_raw()])  # compressed, as it came
         kept = {name: value for name, value in answer.headers.items() if name not in _OF_CONNECTION}
-        return Response(answer.content, answer.status_code, kept)
+        return Response(content, answer.status_code, kept)
 
     app.add_route("/{path:path}", forward, methods=["GET", "HEAD", "POST", "PUT"])
     return app
