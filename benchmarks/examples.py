@@ -14,7 +14,7 @@ from app.store.manifest import Manifest
 from app.tasks.registry import BY_NAME
 from training.data import read_contrast, read_flickr8k, read_nsmc
 from training.enko import read_phrases
-from training.lm_en import test_texts as english_tests
+from training.lm_en_general import test_texts as english_tests
 from training.moving_digits import DIRECTIONS, clips_of, read_digits
 from training.tags import as_written, read_tags
 from training.weather import FEATURES, TARGETS, read_weather, windows_of

@@ -5,6 +5,10 @@ DOMAINS: dict[str, dict[str, str]] = {
         "en": "Continues English texts that are like film reviews; what it says about films and people is made up.",
         "ko": "영화평과 비슷한 영어 글을 이어 씁니다. 영화와 사람에 대한 내용은 지어낸 것입니다.",
     },
+    "lm-en-general": {
+        "en": "Continues sentences of everyday and text book English; what it says about people and places is made up.",
+        "ko": "일상이나 교과서에 나오는 영어 문장을 이어 씁니다. 사람과 장소에 대한 내용은 지어낸 것입니다.",
+    },
     "lm-ko": {
         "en": "Continues Korean texts that are like short film comments on the web; what it says is made up.",
         "ko": "인터넷의 짧은 영화평과 비슷한 한국어 글을 이어 씁니다. 내용은 지어낸 것입니다.",

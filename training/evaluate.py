@@ -16,6 +16,7 @@ from training.recipe import Recipe
 
 RECIPES = (
     "lm-en",
+    "lm-en-general",
     "lm-ko",
     "sentiment-en",
     "sentiment-en-rnn",

@@ -80,12 +80,14 @@ def language_model_recipe(
     dev_texts: Callable[[Path], list[str]],
     test_texts: Callable[[Path], dict[str, list[str]]],
     endings: Sequence[tuple[str, str]] = (),
+    start: str | None = None,
+    default: bool = True,
 ) -> Recipe:
     """The functions read texts from the folder of raw data. `test_texts` names those of each source; {} in a name is
-    their number. `endings` are beginnings with the next word that a reader expects: its rank is measured."""
+    their number. `endings` are beginnings with the next word that a reader expects: its rank is measured. The training
+    starts from the newest version of `start`."""
 
     def train(data: Path, folder: Path, epochs: int | None) -> None:
-        start = name if newest_version(STORE, name) else None
         train_language_model(config, folder, train=train_texts(data), dev=dev_texts(data), start=start, epochs=epochs)
 
     def measure(shipped: Shipped, data: Path) -> list[Figure]:
@@ -106,7 +108,7 @@ def language_model_recipe(
         version=1,
         task="completion",
         description=description,
-        default=True,
+        default=default,
         source_language=language,
         architecture=config.architecture(),
         tokenizer=TokenizerUse(prepend=BEFORE, white_space="plain"),
