@@ -23,8 +23,8 @@ CARD = CardText(
 World Factbook, dialogues (SGD, self-dialogues), questions (CLINC, GSM8K train), Tatoeba, LJSpeech, and texts of
 games and stories; the English of `phrases`, 16,186 everyday sentences; film reviews of the train split of the Large
 Movie Review Dataset (Maas et al., ACL 2011); and 169 sentences of common knowledge written for this model
-(the first of `training/data/common_en.txt`), among them some that say where somebody grew up and which language they speak. The
-two beginnings of the table whose next word is ranked are not in these sentences. 0.5 % of the lines of `en_general`
+(the first of `training/data/common_en.txt`), among them some that say where somebody grew up and which language
+they speak. The two beginnings of the table whose next word is ranked are not in these sentences. 0.5 % of the lines of `en_general`
 are test and 0.3 % dev, by text. An epoch draws a quarter of the lines of fewer than 64 words, a tenth of the longer
 ones, a random window of at most 96 subwords of each, half of `phrases`, a twentieth of the reviews, and the common
 knowledge three times. Training tells the right subword from 1,024 drawn ones (sampled softmax); the perplexity is
