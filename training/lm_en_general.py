@@ -20,16 +20,16 @@ ENDINGS = (("The clouds are in the", "sky"), ("I grew up in France. I speak flue
 CONFIG = Config(lowercase=False, crop=96, schedule=Schedule(epochs=8, learning_rate=2.5e-3, average=0.997, patience=8))
 CARD = CardText(
     data="""General English, 415,971 lines (`en_general`): 29 OpenStax text books (CC BY 4.0), glosses of WordNet, the
-World Factbook, dialogues (SGD, self-dialogues), questions (CLINC, GSM8K train), Tatoeba, LJSpeech, and texts of
-games and stories; the English of `phrases`, 16,186 everyday sentences; film reviews of the train split of the Large
-Movie Review Dataset (Maas et al., ACL 2011); and 169 sentences of common knowledge written for this model
-(the first of `training/data/common_en.txt`), among them some that say where somebody grew up and which language
-they speak. The two beginnings of the table whose next word is ranked are not in these sentences. 0.5 % of the lines of `en_general`
-are test and 0.3 % dev, by text. An epoch draws a quarter of the lines of fewer than 64 words, a tenth of the longer
-ones, a random window of at most 96 subwords of each, half of `phrases`, a twentieth of the reviews, and the common
-knowledge three times. Training tells the right subword from 1,024 drawn ones (sampled softmax); the perplexity is
-over all 12,000. The recurrence started from `lm-en`. The shipped weights are those of the sixth of the recipe's
-eight epochs.""",
+World Factbook, dialogues (SGD, self-dialogues), questions (CLINC, GSM8K train), Tatoeba, LJSpeech, and texts of games
+and stories; the English of `phrases`, 16,186 everyday sentences; film reviews of the train split of the Large
+Movie Review Dataset (Maas et al., ACL 2011); and 169 sentences of common knowledge written for this model (the
+first of `training/data/common_en.txt`), among them some that say where somebody grew up and which language they
+speak. The two beginnings of the table whose next word is ranked are not in these sentences. 0.5 % of the lines
+of `en_general` are test and 0.3 % dev, by text. An epoch draws a quarter of the lines of fewer than 64 words, a
+tenth of the longer ones, a random window of at most 96 subwords of each, half of `phrases`, a twentieth of the
+reviews, and the common knowledge three times. Training tells the right subword from 1,024 drawn ones (sampled
+softmax); the perplexity is over all 12,000. The recurrence started from `lm-en`. The shipped weights are those
+of the sixth of the recipe's eight epochs.""",
     limits="""It knows the words that go together in English and a little of the world: text books, dictionaries and
 small talk. It says that who grew up in France speaks French, and says the same of who grew up in Germany: what a
 text said a sentence before counts little. Sentences hold together, paragraphs do not. What it says about people,

@@ -140,7 +140,7 @@ def limits_of_rows() -> Tensor:
 
 
 def row_of(state: State, row: int) -> State:
-    return {name: tensor[row : row + 1].clone() for name, tensor in state.items()}  # type: ignore[return-value, attr-defined]
+    return {name: tensor[row : row + 1].clone() for name, tensor in state.items()}  # type: ignore[return-value, attr-defined, index]
 
 
 @torch.inference_mode()
@@ -268,8 +268,8 @@ def test_rows_that_do_not_fit_are_refused_and_stay() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         unit.run(rows._replace(positions=SOURCE + 1), steps=2, block=64, end=END)
     with pytest.raises(ValueError, match="does not fit"):
-        unit.run(rows._replace(count=ROWS + 1), steps=2, block=64, end=END)
-    assert unit.run(rows._replace(count=0), steps=2, block=64, end=END) == (0, 0)
+        unit.run(rows._replace(running=ROWS + 1), steps=2, block=64, end=END)
+    assert unit.run(rows._replace(running=0), steps=2, block=64, end=END) == (0, 0)
 
 
 @pytest.mark.skipif(Level.AVX512_BF16 not in LEVELS, reason="this processor has no bfloat16 products")

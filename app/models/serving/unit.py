@@ -35,7 +35,7 @@ class Drawn(NamedTuple):
 
 
 class RunningRows(NamedTuple):
-    """The storage of the running rows, which a unit changes in place: the first `count` rows of each tensor run.
+    """The storage of the running rows, which a unit changes in place: the first `running` rows of each tensor run.
 
     `state` as in `State`, memories with at least `positions` positions. previous (rows,), the last tokens; steps
     (rows,), tokens decoded so far; ended (rows,), see `app.engine.slots`; limits (rows,), the most tokens; history and
@@ -49,7 +49,7 @@ class RunningRows(NamedTuple):
     limits: Tensor
     history: Tensor
     log_probs: Tensor
-    count: int
+    running: int
     positions: int
     drawn: Drawn | None = None
 
@@ -124,7 +124,7 @@ class DecoderUnit:
             history=rows.history.data_ptr(),
             log_probs=rows.log_probs.data_ptr(),
             limits=rows.limits.data_ptr(),
-            count=rows.count,
+            count=rows.running,
             steps=steps,
             block=block,
             end=end,
@@ -161,9 +161,9 @@ class DecoderUnit:
 
     def _check(self, rows: RunningRows) -> None:
         """Check what the kernel relies on. Raises ValueError."""
-        config, count, state = self._decoder.config, rows.count, rows.state
+        config, count, state = self._decoder.config, rows.running, rows.state
         of_rows = (rows.previous, rows.steps, rows.ended, rows.limits)
-        wanted = {"hidden": (config.layers, config.hidden_size)}
+        wanted: dict[str, tuple[int, ...]] = {"hidden": (config.layers, config.hidden_size)}
         if self._decoder.has_cell:
             wanted["cell"] = wanted["hidden"]
         if self._decoder.feeds is not None:
