@@ -140,7 +140,7 @@ def limits_of_rows() -> Tensor:
 
 
 def row_of(state: State, row: int) -> State:
-    return {name: tensor[row : row + 1].clone() for name, tensor in state.items()}  # type: ignore[return-value, attr-defined, index]
+    return {name: tensor[row : row + 1].clone() for name, tensor in state.items()}  # type: ignore[return-value, index]
 
 
 @torch.inference_mode()
