@@ -256,8 +256,8 @@ def test_wrong_inputs_are_refused() -> None:
     for outside in (torch.tensor([0, 4]), torch.tensor([-1, 3])):
         with pytest.raises(ValueError, match="outside"):
             native.unroll(gates, outside, lengths, hidden, hidden, outputs)
-    with pytest.raises(TypeError, match="float16, float32 or bfloat16"):
-        NativeLinear(torch.zeros(2, 2), None, dtype=torch.int8)
+    with pytest.raises(TypeError, match="float16, float32, bfloat16 or int8"):
+        NativeLinear(torch.zeros(2, 2), None, dtype=torch.int16)
     with pytest.raises(RuntimeError, match="no bfloat16 kernel"):
         NativeLinear(torch.zeros(2, 2), None, dtype=torch.bfloat16, level=Level.AVX2)
 
