@@ -1,5 +1,7 @@
 """Every test starts from the same random numbers, on one thread."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -8,3 +10,10 @@ import torch
 def _seeded() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def torch_convolutions() -> Iterator[None]:
+    """Without oneDNN: with AVX2 alone, its gradient of a convolution whose channels are no multiple of 8 ends the process."""
+    with torch.backends.mkldnn.flags(enabled=False):
+        yield

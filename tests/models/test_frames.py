@@ -115,6 +115,7 @@ def test_padding_changes_no_statistics() -> None:
     assert torch.equal(*found)
 
 
+@pytest.mark.usefixtures("torch_convolutions")
 def test_every_parameter_learns() -> None:
     network = network_of(**NETWORKS["bidirectional over layers"])
     (network(clips(), LENGTHS) * torch.randn(len(LENGTHS), 3)).sum().backward()

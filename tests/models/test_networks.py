@@ -250,6 +250,7 @@ def test_forward_is_consume_and_steps(image: bool) -> None:
         torch.testing.assert_close(step_logits, logits[:, position], rtol=0, atol=1e-5)
 
 
+@pytest.mark.usefixtures("torch_convolutions")
 @pytest.mark.parametrize("image", [False, True], ids=["text", "image"])
 def test_every_parameter_learns(image: bool) -> None:
     encoder = image_encoder("grid") if image else text_encoder("lstm", 2)
