@@ -96,6 +96,12 @@ def _in_pieces(http: httpx.Client, path: str, pieces: Sequence[object], **member
     return results
 
 
+def near(word: dict[str, Any]) -> dict[str, Any]:
+    """A tagged word, to compare with: its score comes from one product with all tokens, whose last bit depends on their
+    number in networks of odd sizes."""
+    return {**word, "score": pytest.approx(word["score"], abs=1e-6)}
+
+
 def _cut(whole: Any, seed: int, *, first: int = 1) -> list[Any]:
     draw = random.Random(seed)
     cuts = sorted(draw.sample(range(first, len(whole)), draw.randrange(1, 6)))
@@ -139,7 +145,7 @@ def test_words_have_the_tags_and_places_of_the_whole_text(here: httpx.Client, mo
             begin = result["tags"][0]["start"]  # the last word of the piece before comes again
             words = {start: word for start, word in words.items() if start < begin}
             words |= {word["start"]: word for word in result["tags"]}
-        assert [*words.values()] == whole
+        assert [*words.values()] == [near(word) for word in whole]
 
 
 @pytest.mark.parametrize(

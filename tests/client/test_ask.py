@@ -112,7 +112,8 @@ def test_images_are_files_and_folders(server: str, tmp_path: Path) -> None:
     assert [line["index"] for line in lines if "problem" in line] == [3, 5]
     assert lines[3]["problem"]["type"] == "/problems/unsupported-media"
     assert lines[5]["problem"]["title"] == "The file cannot be read"
-    assert lines[0]["result"] == lines[4]["result"]
+    first, again = lines[0]["result"], lines[4]["result"]
+    assert first == {**again, "score": pytest.approx(again["score"], abs=1e-6)}  # in a batch of another size
     assert "2 of 6 inputs failed" in output
 
 

@@ -56,7 +56,7 @@ from training.recipe import Shipped
 KEYS = [draft.key for draft in number_drafts()]
 FORECASTERS = ["forecast-tiny/1", "forecast-state/1", "forecast-window/1", "forecast-decoder/1"]
 STEPWISE = FORECASTERS[1:]
-EXACT = 1e-6
+EXACT = 4e-6  # a mean sums thousands of steps, in an order that depends on the instruction set
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,6 @@ def _seeded() -> None:
 
 @pytest.fixture
 def torch_convolutions() -> Iterator[None]:
-    """Without oneDNN: with AVX2 alone, its gradient of a convolution whose channels are no multiple of 8 ends the process."""
+    """Without oneDNN: with AVX2 alone, its gradient of a convolution of thin channels writes past its memory."""
     with torch.backends.mkldnn.flags(enabled=False):
         yield
