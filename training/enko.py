@@ -1,5 +1,6 @@
 """All English-Korean pairs that `translate-en-ko` learns from and is measured on, and how much each source counts."""
 
+import gzip
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ WORDINGS_KEPT = (1, 3, 8)
 SHARES = {
     "phrases": 1.5,
     "written": 1.5,
+    "rewritten": 0.5,
     "tatoeba": 0.9,
     "lekowan-tatoeba": 0.9,
     "jhe-dev": 0.9,
@@ -82,6 +84,12 @@ def read_written() -> list[Pair]:
     return [Pair("written", english, korean) for _, english, korean in (line.split("\t") for line in lines)]
 
 
+def read_rewritten() -> list[Pair]:
+    """Everyday pairs in their other registers, as `training.endings` writes them."""
+    with gzip.open(WRITTEN / "registers.tsv.gz", "rt", encoding="utf8") as lines:
+        return [Pair("rewritten", english, korean) for english, korean in (line[:-1].split("\t") for line in lines)]
+
+
 def read_general(data: Path, split: Split) -> list[Pair]:
     """`enko_general.tsv.gz` and `enko_tech_extra.tsv.gz`, split as `read_enko` does, with 3 wordings of a meaning."""
     general = [Pair(*row) for row in rows_of(data / "enko_general.tsv.gz")]
@@ -108,6 +116,7 @@ def read_training_pairs(data: Path) -> list[Pair]:
     for pair in (
         *read_phrases(data, "train"),
         *read_written(),
+        *read_rewritten(),
         *read_general(data, "train"),
         *read_enko(data, "train"),
     ):

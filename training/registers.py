@@ -16,11 +16,12 @@ _AFTER = re.compile(r"[\s\"'”’」』)\]]+$")  # what may stand behind the la
 _MARKS = re.compile(r"[.!?…~。]+$")
 _FULL_STOP = re.compile(r"(?<![.…])[.!?。]$")
 _NOUNS_WITH_YO = re.compile(r"(중요|필요|불필요|수요|개요|주요|소요|가요|동요|담요|강요|긴요|고요|일요|토요)$")
+_WITH_N = "".join(chr(code) for code in range(ord("가") + 4, ord("힣") + 1, 28))  # syllables that end in ㄴ: 큰가, 인가
 _FORMAL = re.compile(r"(니다|니까|십시오|시오|[갑읍합봅둡립십집납킵듭깁]시다)$")
 _POLITE = re.compile(r"[요죠]$")
-_PLAIN = re.compile(r"(다|는가|은가|인가|한가|할까|일까|을까|느냐|하라|으라|시오|리라|노라|니라)$")
+_PLAIN = re.compile(rf"(다|[{_WITH_N}]가|할까|일까|을까|느냐|하라|으라|[가오보말]라|시오|리라|노라|니라)$")
 _CASUAL = re.compile(
-    r"([어아야지해돼네니냐래줘자걸군나데게마봐와워여려써져쳐커까라]|거든|구나|는걸|텐데|잖아|같애|[했갔왔됐샀봤]어)$"
+    r"([어아야지해돼네니냐래줘자걸군나데게마봐와워여려써져쳐커까라가]|거든|구나|는걸|텐데|잖아|같애|[했갔왔됐샀봤]어)$"
 )
 
 

@@ -76,7 +76,9 @@ class Config:
     late: float = (
         0.7  # share of the epochs after which the late shares count, and the loss is over the whole vocabulary
     )
-    tagged: float = 0.5  # share of the sources that have their target's register before them, where it is known
+    tagged: float = (
+        0.5  # share of the sources with their target's register before them, where it is known; all rewritten
+    )
     dropout: float = 0.2
     label_smoothing: float = 0.1
     seed: int = 1
@@ -221,7 +223,8 @@ def train(data: Path, folder: Path, epochs: int | None) -> None:
         read = []
         for place, chance in zip(places, chances, strict=True):
             tag, row = tags[place], rows[place]
-            read.append(row if tag is None or chance > config.tagged else Row([tag, *row.source], row.target))
+            share = 1 if pairs[place].origin == "rewritten" else config.tagged
+            read.append(row if tag is None or chance > share else Row([tag, *row.source], row.target))
         parts = batches_by_length(
             read, lambda row: len(row.source) + len(row.target), budget=config.tokens_per_batch, generator=generator
         )
