@@ -99,7 +99,7 @@ def read_snippets(data: Path, split: Split, *, kind: str = "", neutral: bool = F
     return rated
 
 
-WRITTEN = Path(__file__).parent / "data"  # texts written for the recipes, CC0
+WRITTEN = Path(__file__).parent / "data"
 CONTRAST_GROUP = 10  # neighbours in the file are variants of a sentence: they stay in one split
 CONTRAST_TEST = {"en": 280, "ko": 200}  # texts
 CONTRAST_DEV = 60
@@ -120,9 +120,16 @@ def read_contrast(data: Path, language: Literal["en", "ko"], split: Split) -> li
     return [row for place in places for row in groups[place]]
 
 
-def read_more_contrast(language: Literal["en", "ko"]) -> list[Rated]:
+def written(data: Path, name: str) -> Path:
+    """A file of texts written for the recipes (CC0): of the folder `written` of the data, if there is one, else the
+    repository's."""
+    own = data / "written"
+    return (own if own.is_dir() else WRITTEN) / name
+
+
+def read_more_contrast(data: Path, language: Literal["en", "ko"]) -> list[Rated]:
     """More of the same, by another hand, for training alone. None shares six in ten words with one of the test."""
-    return _rated(WRITTEN / f"sentiment_{language}.tsv")
+    return _rated(written(data, f"sentiment_{language}.tsv"))
 
 
 def _rated(file: Path) -> list[Rated]:

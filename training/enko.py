@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from training.data import WRITTEN, Pair, Split, normalised_source, read_enko, rows_of, split_of
+from training.data import Pair, Split, normalised_source, read_enko, rows_of, split_of, written
 
 SOFTWARE = ("gettext", "libreoffice-help", "python-docs-ko")
 NAMED_TESTS = ("laser-tatoeba-6w", "jhe-eval", "ud-pud")
@@ -78,15 +78,15 @@ def read_phrases(data: Path, split: Split) -> list[Pair]:
     return mine[:PHRASES] if split == "test" else mine
 
 
-def read_written() -> list[Pair]:
+def read_written(data: Path) -> list[Pair]:
     """More of the same, by another hand, for training alone: `training/data/phrases.tsv`."""
-    lines = (WRITTEN / "phrases.tsv").read_text("utf8").splitlines()
+    lines = written(data, "phrases.tsv").read_text("utf8").splitlines()
     return [Pair("written", english, korean) for _, english, korean in (line.split("\t") for line in lines)]
 
 
-def read_rewritten() -> list[Pair]:
+def read_rewritten(data: Path) -> list[Pair]:
     """Everyday pairs in their other registers, as `training.endings` writes them."""
-    with gzip.open(WRITTEN / "registers.tsv.gz", "rt", encoding="utf8") as lines:
+    with gzip.open(written(data, "registers.tsv.gz"), "rt", encoding="utf8") as lines:
         return [Pair("rewritten", english, korean) for english, korean in (line[:-1].split("\t") for line in lines)]
 
 
@@ -115,8 +115,8 @@ def read_training_pairs(data: Path) -> list[Pair]:
     found: dict[tuple[str, str], Pair] = {}
     for pair in (
         *read_phrases(data, "train"),
-        *read_written(),
-        *read_rewritten(),
+        *read_written(data),
+        *read_rewritten(data),
         *read_general(data, "train"),
         *read_enko(data, "train"),
     ):

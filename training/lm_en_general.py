@@ -9,12 +9,12 @@ import gzip
 from pathlib import Path
 
 from training.cards import CardText
-from training.data import WRITTEN, Split, read_imdb, split_of
+from training.data import Split, read_imdb, split_of, written
 from training.enko import read_phrases
 from training.language import Config, language_model_recipe
 from training.loop import Pool, Schedule
 
-COMMON = WRITTEN / "common_en.txt"
+COMMON = "common_en.txt"
 LONG = 64  # words of a text from which it counts as long
 ENDINGS = (("The clouds are in the", "sky"), ("I grew up in France. I speak fluent", "French"))
 CONFIG = Config(lowercase=False, crop=96, schedule=Schedule(epochs=8, learning_rate=2.5e-3, average=0.997, patience=8))
@@ -56,7 +56,7 @@ def train_texts(data: Path) -> list[Pool[str]]:
         (0.1, [line for line in lines if len(line.split()) >= LONG]),
         (0.5, [pair.source for pair in read_phrases(data, "train")]),
         (0.05, [row.text for row in read_imdb(data, "train")]),
-        (3, COMMON.read_text("utf8").splitlines()),
+        (3, written(data, COMMON).read_text("utf8").splitlines()),
     ]
 
 

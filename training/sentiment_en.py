@@ -48,7 +48,7 @@ def train(data: Path, folder: Path, epochs: int | None) -> None:
     pools = [
         (0.25, read_imdb(data, "train")),
         (0.7, read_snippets(data, "train", neutral=True)),
-        (3, [*read_contrast(data, "en", "train"), *read_more_contrast("en")]),
+        (3, [*read_contrast(data, "en", "train"), *read_more_contrast(data, "en")]),
     ]
     dev = read_imdb(data, "dev")[:600] + read_snippets(data, "dev")[:600] + 5 * read_contrast(data, "en", "dev")
     train_classifier(CONFIG, folder, train=pools, dev=dev, epochs=epochs)

