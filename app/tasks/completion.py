@@ -1,6 +1,7 @@
 """Completion: a text to its continuation, by a language model."""
 
 from app.tasks.answers.decoding_options import ContinuationOptions
+from app.tasks.answers.replayed import ReplayOptions
 from app.tasks.answers.token_kind import TokenKind
 from app.tasks.options import TextOptions
 from app.tasks.sources.text import TextSource
@@ -10,8 +11,8 @@ from app.tasks.task import Face, Task
 _BEGINNING = "This film is one of the"
 
 
-class CompletionOptions(ContinuationOptions, TextOptions, CarryOptions):
-    """Options of a continuation, and how texts are read."""
+class CompletionOptions(ContinuationOptions, ReplayOptions, TextOptions, CarryOptions):
+    """Options of a continuation, whether it is explained, and how texts are read."""
 
 
 COMPLETION = Task(

@@ -161,6 +161,7 @@ def _output(
         hypotheses=[Hypothesis.model_construct(**_members(one)) for one in n_best] if options.n_best > 1 else None,
         seed=job.request.seed if options.samples else None,
         next=_next(job, best, next_tokens) if best is not None and next_tokens else None,
+        explanation={"runs": n_best[0].runs} if n_best[0].runs else None,
     )
     return SentenceOutput(result, emitted, sentence=n_best[0])
 
