@@ -46,6 +46,10 @@ Without `model` the script of each text chooses one, so one request may mix Engl
                 "summary": "Beam search, the two best",
                 "value": {"inputs": "이 영화는", "beams": 4, "n_best": 2, "max_tokens": 20},
             },
+            "memory": {
+                "summary": "The hidden state of four units at each token, with their gates",
+                "value": {"inputs": _BEGINNING, "max_tokens": 4, "explain": True, "layer": 0, "units": 4},
+            },
             "streamed": {
                 "summary": "As server-sent events",
                 "value": {"inputs": _BEGINNING, "max_tokens": 24, "stream": True},

@@ -62,6 +62,10 @@ and `stop`, apply to each of these sentences.
                 "summary": "Log-probabilities, alternatives and word alignment",
                 "value": {"inputs": "Open file", "logprobs": 2, "attention": True},
             },
+            "memory": {
+                "summary": "Encoder and decoder: the two units of each that change most, with their gates",
+                "value": {"inputs": "Open file", "explain": True, "units": 2},
+            },
             "streamed": {"summary": "As server-sent events", "value": {"inputs": _SAVE, "stream": True}},
             "soon": {
                 "summary": "Before others, within a second",
