@@ -77,7 +77,9 @@ def language_model(cell: CellKind) -> EncoderDecoder:
 def encoder_decoder(name: str) -> EncoderDecoder:
     torch.manual_seed(5)
     encoder, decoder = TO_TOKENS[name]
-    return spread(EncoderDecoder(EncoderDecoderConfig.model_validate({"encoder": encoder, "decoder": DECODER | decoder})))
+    return spread(
+        EncoderDecoder(EncoderDecoderConfig.model_validate({"encoder": encoder, "decoder": DECODER | decoder}))
+    )
 
 
 def source_of(network: EncoderDecoder) -> Tensor:
