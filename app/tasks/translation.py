@@ -63,8 +63,8 @@ and `stop`, apply to each of these sentences.
                 "value": {"inputs": "Open file", "logprobs": 2, "attention": True},
             },
             "memory": {
-                "summary": "Encoder and decoder: the two units of each that change most, with their gates",
-                "value": {"inputs": "Open file", "explain": True, "units": 2},
+                "summary": "Encoder and decoder: the unit of each that changes most, with its gates",
+                "value": {"inputs": "Open file", "explain": True, "units": 1},
             },
             "streamed": {"summary": "As server-sent events", "value": {"inputs": _SAVE, "stream": True}},
             "soon": {

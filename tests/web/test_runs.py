@@ -167,7 +167,7 @@ def test_a_layer_that_the_next_model_lacks_is_forgotten(visit: Visit) -> None:
             const { results } = await memory.asked(() => {
                 const options = { explain: true, model: "sentiment-en-uni", ...memory.options(1, 0) };
                 asked.push(options.layer);
-                return post(textRequest("v1/sentiment", "a warm film", options));
+                return post(textRequest("/v1/sentiment", "a warm film", options));
             });
             return [asked, results[0].explanation.activations.layer];
         }"""
