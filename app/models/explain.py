@@ -169,7 +169,7 @@ def _unroll(recurrence: CellSettings, features: Tensor, weights: Weights) -> InP
     cell = hidden if CELLS[recurrence.cell].has_cell else None
     steps: list[Gated] = []
     for piece in torch.split(features, PIECE):
-        for inputs, fresh in zip(piece.split(1), projected(piece, weights).split(1), strict=True):
+        for inputs, fresh in zip(torch.split(piece, 1), torch.split(projected(piece, weights), 1), strict=True):
             if step is not None:
                 steps.append(step(fresh, hidden, cell, weights))
             else:

