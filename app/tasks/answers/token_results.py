@@ -65,7 +65,7 @@ class NetworkRun(BaseModel):
         "text before it, which the same network reads."
     )
     sentence: int | None = Field(
-        None, description="Of an input whose sentences are read one by one: the number of the sentence, from 0."
+        None, description="Number of the sentence, from 0, where the sentences of an input are read one by one."
     )
     reads: list[str | None] | None = Field(
         None,
@@ -74,7 +74,7 @@ class NetworkRun(BaseModel):
     )
     writes: list[str | None] | None = Field(
         None,
-        description="Of a decoder: the token that follows from each step, with the end token if the model ended the "
+        description="Decoder only: the token that follows from each step, with the end token if the model ended the "
         "sentence; `null` within the text that a language model continues.",
     )
     activations: LayerActivations
