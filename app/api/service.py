@@ -213,7 +213,7 @@ class Service:
             )
             pauses, steps = Pauses(), 0
             for index, job in enumerate(jobs):
-                steps += job.steps
+                steps += job.steps + sum(map(task.answer.later_steps, job.parts))
                 check_steps(steps, self._limits.steps, index, job)
                 await pauses.pause()
             try:

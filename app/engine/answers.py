@@ -18,6 +18,7 @@ from app.engine.protocol import (
     Embedded,
     Forecast,
     Label,
+    Replay,
     Tag,
     Tokens,
 )
@@ -66,6 +67,8 @@ def _answer_kind(model: LoadedModel, requests: Sequence[Request], encoded: Encod
         case Decode():
             _start_decoding(model, requests, encoded)
             return []
+        case Replay():
+            raise AssertionError("what is replayed is not encoded first")
         case _:
             assert_never(kind)
 
@@ -84,7 +87,7 @@ def poolings_of(model: LoadedModel, wanted: AnswerSpec) -> tuple[Pooling, ...] |
             return None if attends else ()
         case Embed():
             return _not_last((wanted.pooling,))
-        case Tag():
+        case Tag() | Replay():
             return None
         case _:
             assert_never(wanted)

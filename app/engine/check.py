@@ -1,5 +1,6 @@
 """Whether a version can take a source and give an answer: checked once, when a request arrives. Free of torch."""
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from app.engine.protocol import (
@@ -10,12 +11,14 @@ from app.engine.protocol import (
     Frames,
     Label,
     Pixels,
+    Replay,
     Series,
     Source,
     Tag,
     Tokens,
 )
 from app.errors import ContradictoryOptions, EngineFailed, counted
+from app.store.architecture import WritesTokens
 from app.store.classifier import Classifier
 from app.store.description import AnswerName, SourceName
 from app.store.forecaster import Forecaster
@@ -30,6 +33,7 @@ _ANSWERS: dict[type[AnswerSpec], AnswerName] = {
     Decode: "tokens",
     Forecast: "values",
     Embed: "state",
+    Replay: "tokens",
 }
 
 
@@ -47,6 +51,9 @@ def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int)
             check_horizon(manifest, answer.horizon)
         case Embed():
             check_layer(manifest, answer.layer)
+        case Replay():
+            check_replayed(manifest, answer.layer)
+            _check_given(manifest.key, manifest.target_vocabulary, answer.inputs)
         case Tag():
             pass  # it has no option that a model cannot take
         case _:
@@ -128,6 +135,22 @@ def check_explained(manifest: Manifest, layer: int | None) -> None:
     check_layer(manifest, layer)
 
 
+def check_replayed(manifest: Manifest, layer: int | None) -> None:
+    """Raises ContradictoryOptions if a model that writes tokens has no state to show, or no network with such a
+    layer."""
+    architecture = manifest.architecture
+    assert isinstance(architecture, WritesTokens)  # its answers are tokens
+    if isinstance(architecture, WindowLanguageModel):
+        detail = (
+            f"reads its last {architecture.window} tokens anew for each token and keeps no state: leave out explain"
+        )
+        raise ContradictoryOptions(f"{manifest.key} {detail}", options=["explain"])
+    encoder, layers = architecture.encoder, architecture.decoder.layers
+    if encoder.kind != "image":
+        layers = max(layers, encoder.recurrence.layers)
+    _check_layer(manifest, layer, layers)
+
+
 def check_horizon(manifest: Manifest, horizon: int) -> None:
     """Raises ContradictoryOptions if a model cannot forecast this number of steps."""
     architecture = manifest.architecture
@@ -144,7 +167,10 @@ def check_layer(manifest: Manifest, layer: int | None) -> None:
     """Raises ContradictoryOptions if the encoder of a model has no such layer."""
     encoder = manifest.architecture.encoder
     assert encoder.kind != "image"  # it has no state
-    layers = encoder.recurrence.layers
+    _check_layer(manifest, layer, encoder.recurrence.layers)
+
+
+def _check_layer(manifest: Manifest, layer: int | None, layers: int) -> None:
     if layer is not None and not 0 <= layer < layers:
         raise ContradictoryOptions(
             f"layer is {layer}; {manifest.name} has {counted(layers, 'layer')}, counted from 0", options=["layer"]
@@ -160,6 +186,9 @@ def _check_decode(key: str, vocabulary: int, decode: Decode, slots: int) -> None
         raise EngineFailed(
             f"a request needs max_tokens from 1, n_best from 1 to beams, and at most {MAX_ALTERNATIVES} alternatives"
         )
-    given = [*(() if decode.first is None else (decode.first,)), *decode.prefix, *decode.past]
+    _check_given(key, vocabulary, [*(() if decode.first is None else (decode.first,)), *decode.prefix, *decode.past])
+
+
+def _check_given(key: str, vocabulary: int, given: Sequence[int]) -> None:
     if given and not 0 <= min(given) <= max(given) < vocabulary:
-        raise EngineFailed(f"{key} decodes tokens from 0 to {vocabulary - 1}; first or prefix has others")
+        raise EngineFailed(f"{key} decodes tokens from 0 to {vocabulary - 1}; other ones were given")

@@ -16,6 +16,7 @@ from app.engine.protocol import (
     Frames,
     Label,
     Pixels,
+    Replay,
     Series,
     Source,
     Tag,
@@ -23,8 +24,10 @@ from app.engine.protocol import (
 )
 from app.store.architecture import Architecture
 from app.store.classifier import Classifier
+from app.store.encoder_decoder import EncoderDecoder
 from app.store.encoders import RecurrentEncoder
 from app.store.forecaster import Forecaster
+from app.store.language_model import LanguageModel
 from app.store.window_language_model import WindowLanguageModel
 
 IMAGE_STEPS = 256  # cost of a source image, and of each frame
@@ -71,6 +74,10 @@ def cost_of(source: Source, answer: AnswerSpec, architecture: Architecture | Non
             return _cost_of_forecast(steps, answer.horizon, architecture)
         case Tag() | Embed():
             return Cost(steps)
+        case Replay():
+            return Cost(
+                1, replay_steps(source, len(answer.inputs), architecture)
+            )  # nothing is encoded before its pieces
         case _:
             assert_never(answer)
 
@@ -106,6 +113,20 @@ def explain_steps(source: Source, explain: Explain, architecture: Architecture |
     layers = 0 if explain.layer is None else explain.layer + 1
     passes = steps if one_pass else anew
     return again + passes + _SLOW_PASS * layers * directions * steps
+
+
+def replay_steps(source: Source, inputs: int, architecture: Architecture | None = None) -> int:
+    """Cell steps of reading a source and writing an answer once more, with gates; its decoder has this number of
+    `inputs`."""
+    steps, layers, of_encoder = encode_steps(source), 1, 1
+    if isinstance(architecture, EncoderDecoder | LanguageModel):
+        layers, encoder = architecture.decoder.layers, architecture.encoder
+        if isinstance(architecture, EncoderDecoder) and encoder.kind != "image":
+            of_encoder = encoder.recurrence.layers * encoder.recurrence.directions
+        else:
+            of_encoder = layers
+    read = steps if isinstance(source, Pixels) else _SLOW_PASS * of_encoder * steps
+    return read + _SLOW_PASS * layers * inputs
 
 
 def read_anew(source: Source, encoder: RecurrentEncoder) -> list[int]:

@@ -12,9 +12,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from app.engine.answers import answer, own_poolings, poolings_of, start_windows
 from app.engine.carried_state import Partial, keep_state, started, steps_read
+from app.engine.explain import replayed
 from app.engine.faults import failed_alone, in_halves
 from app.engine.loaded_model import LoadedModel
-from app.engine.protocol import AnswerSpec, Decode, Embed
+from app.engine.protocol import AnswerSpec, Decode, Embed, Replay
 from app.engine.request import Chunk, Output, Request
 from app.engine.sources import padded
 from app.engine.transfers import to_device
@@ -54,10 +55,23 @@ def encode(model: LoadedModel, chunks: Sequence[Chunk]) -> list[Output]:
     An error halves the batch, down to the request that causes it, which fails alone. One of the device is raised.
     """
     outputs: list[Output] = []
+    chunks = _without_replays(model, chunks)
     with model.number_types():
         for layers, some in _by_layers(model, chunks).items():
             outputs += in_halves(some, partial(_encode, model, layers), partial(_fail, model), model.count_error)
     return outputs
+
+
+def _without_replays(model: LoadedModel, chunks: Sequence[Chunk]) -> list[Chunk]:
+    """The chunks of sources that are to be encoded: what is replayed is encoded in pieces, in float32."""
+    others = []
+    for chunk in chunks:
+        request, how = chunk.request, chunk.request.answer
+        if isinstance(how, Replay):
+            model.in_pieces[request] = replayed(model, request, how)
+        else:
+            others.append(chunk)
+    return others
 
 
 def _by_layers(model: LoadedModel, chunks: Sequence[Chunk]) -> dict[int | None, list[Chunk]]:

@@ -239,11 +239,11 @@ class Engine:
         if plan.model is None:
             return []
         started = time.monotonic()
-        model = self._models[plan.model]
+        model, is_piece = self._models[plan.model], False
         if plan.chunks:
             outputs = encode(model, self._announced(plan.chunks))
             self._scheduler.read_again(plan.chunks)
-        elif model.in_pieces:
+        elif is_piece := model.takes_piece():
             outputs = run_piece(model)
         elif len(model.forecasts):
             outputs = forecast(model, self._config.unit)
@@ -251,7 +251,7 @@ class Engine:
             outputs = decode(model, self._config.unit)
         self._now = time.monotonic()
         self._scheduler.charge(plan.model, self._now - started)
-        self._statistics.executed(plan, started, self._now)
+        self._statistics.executed(plan, started, self._now, is_piece=is_piece)
         return outputs
 
     def _announced(self, chunks: Sequence[Chunk]) -> list[Chunk]:

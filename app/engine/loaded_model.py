@@ -16,7 +16,7 @@ from app.engine.request import Output, Request
 from app.engine.sizes import FIXED_BYTES
 from app.engine.slots import Slots
 from app.models.encoders import FramesEncoder, ImageEncoder, RecurrentEncoder
-from app.models.networks import Classifier, Network
+from app.models.networks import Network
 from app.models.pieces import InPieces
 from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.segments import padded_steps, padded_to_longest
@@ -49,8 +49,9 @@ class Counters:
 class LoadedModel:
     """A network on its device. `block` is the number of rows that step at once: running out of memory halves it,
     and `CALM_UNITS` units without that double it again.
-    `exact` is a classifier as stored, in float32 on the host: explanations come from it, and the first one makes it by
-    `make_exact`. `in_pieces` are the answers that are computed in pieces and not complete.
+    `exact` is the network as stored, in float32 on the host: explanations come from it, and the first one makes it by
+    `make_exact`. `in_pieces` are the answers that are computed in pieces and not complete; `piece_was_last` says
+    whether the last action was a piece.
 
     On a GPU `slots` has the plain rows, whose units are graphs, and `apart` all others: those that draw, search, have
     constraints or want to know more than tokens, and those with a longer source. On a CPU with a native `unit`, `slots`
@@ -67,13 +68,14 @@ class LoadedModel:
     apart: Slots | None = None
     units: Units | None = None
     unit: DecoderUnit | None = None
-    exact: Classifier | None = None
-    make_exact: Callable[[], InPieces[Classifier]] | None = None
-    making_exact: InPieces[Classifier] | None = None  # while explanations wait for it
+    exact: Network | None = None
+    make_exact: Callable[[], InPieces[Network]] | None = None
+    making_exact: InPieces[Network] | None = None  # while explanations wait for it
     weights_bytes: int = 0  # as served
     exact_bytes: int = 0  # of `exact`, unless it is the served network itself or the device is a GPU
     in_pieces: dict[Request, InPieces[Output]] = field(default_factory=dict)
     piece_turns: dict[PieceTurn, int] = field(default_factory=dict)  # when each had its last piece
+    piece_was_last: bool = False
     forecasts: ForecastRows = field(default_factory=ForecastRows)
     counters: Counters = field(default_factory=Counters)
     calm_units: int = 0  # units of decoding since the last lack of memory
@@ -89,6 +91,11 @@ class LoadedModel:
         self.in_pieces.pop(request, None)
         if not self.in_pieces:
             self.making_exact = None
+
+    def takes_piece(self) -> bool:
+        """Whether a piece is next. Beside running rows, pieces and units of steps take turns."""
+        self.piece_was_last = bool(self.in_pieces) and not (self.rows and self.piece_was_last)
+        return self.piece_was_last
 
     def shrink_block(self, rows: int) -> bool:
         """Halve the rows that run at once, of `rows` that run; False if it is one row already."""

@@ -126,17 +126,16 @@ class Models(Mapping[str, LoadedModel]):
         give_back_memory()  # of the form in float32
         return model
 
-    def _exact(self, version: Version) -> InPieces[Classifier]:
-        """A loaded classifier in float32, from its files once more. Raises StoreError if they have changed since."""
+    def _exact(self, version: Version) -> InPieces[Network]:
+        """A loaded network in float32, from its files once more. Raises StoreError if they have changed since."""
         check_hashes(version, [WEIGHTS], self._hash_of)
         network = _without_values(version)
-        assert isinstance(network, Classifier)
         yield from load_in_pieces(network, version)
         return network.eval().requires_grad_(False)
 
     def add(self, manifest: Manifest, network: Network) -> None:
         """Prepare, warm and add a network that has its weights."""
-        exact = copy.deepcopy(network).eval() if isinstance(network, Classifier) else None
+        exact = copy.deepcopy(network).eval() if _is_explained(network) else None
         model = self._prepared(manifest, network)
         model.exact = model.exact or exact
         self.put(model)
@@ -188,7 +187,7 @@ class Models(Mapping[str, LoadedModel]):
             model = LoadedModel(manifest, network, slots, words, self._slots, self.policy, unit=unit)
             if unit is not None:
                 model.apart = Slots(self._slots, self.device)
-            model.exact = network if isinstance(network, Classifier) and words == _AS_STORED else None
+            model.exact = network if _is_explained(network) and words == _AS_STORED else None
         else:
             words = prepare_for_gpu(network, precision, self.device)
             memories = _memories(manifest, self.policy.positions)
@@ -202,9 +201,14 @@ class Models(Mapping[str, LoadedModel]):
                     model.units = Units(network, slots, model.decoding.end, steps=self._unit, memories=memories)
             _warm(model)
         model.weights_bytes = _served_bytes(network, weights)
-        if isinstance(network, Classifier) and model.exact is None and self.device.type == "cpu":
+        if _is_explained(network) and model.exact is None and self.device.type == "cpu":
             model.exact_bytes = 4 * weights
         return model
+
+
+def _is_explained(network: Network) -> bool:
+    """Whether explanations read the network in float32."""
+    return isinstance(network, Classifier | EncoderDecoder)
 
 
 def _memories(manifest: Manifest, most: int) -> list[int]:

@@ -155,7 +155,17 @@ class Embed(Message, frozen=True):
     layer: int | None = None
 
 
-AnswerSpec = Label | Tag | Decode | Forecast | Embed
+class Replay(Message, frozen=True):
+    """Answer with the activations of a network that reads its source, and then one by one the ids of `inputs`, those
+    that its decoder read when it wrote an answer. They are of a `layer`, counted from 0, or the last one of a network
+    with fewer; None: the last one of each. Of all units, or of the `units` units that change most."""
+
+    inputs: list[int]
+    layer: int | None = None
+    units: int | None = None
+
+
+AnswerSpec = Label | Tag | Decode | Forecast | Embed | Replay
 
 
 # States that outlive a request
@@ -349,6 +359,17 @@ class Embedded(Message, frozen=True):
     carried: Carried | None = None
 
 
+class Replayed(Message, frozen=True):
+    """The activations of each network, by direction: of an encoder with a recurrence, and of the decoder, whose rows
+    are the steps that read its inputs. A language model is a decoder alone, and its rows begin with the source.
+    Without steps a network has none. The last event of a request with Replay."""
+
+    id: int
+    encoder: list[Activations]
+    decoder: list[Activations]
+    carried: Carried | None = None
+
+
 class Started(Message, frozen=True):
     """A request that was submitted `again` starts to run, or the load of its version starts."""
 
@@ -386,7 +407,7 @@ class Failed(Message, frozen=True):
     not_loaded: bool = False
 
 
-Answer = Labelled | Tagged | Decoded | Forecasted | Embedded
+Answer = Labelled | Tagged | Decoded | Forecasted | Embedded | Replayed
 Part = Progress | Values  # of an answer that is streamed
 Event = Answer | Part | Started | Failed
 

@@ -68,12 +68,15 @@ class Statistics:
         if not of_model:
             self._without_token.pop(request.model, None)
 
-    def executed(self, plan: Plan, started: float, now: float) -> None:
-        """An action ended. After a unit of decoding every row has a token, or numbers. A forecast may have its first
-        numbers when its series is encoded. A window that is read anew has started already."""
+    def executed(self, plan: Plan, started: float, now: float, *, is_piece: bool = False) -> None:
+        """An action ended. After a unit of decoding every row has a token, or numbers; after a piece none has. A
+        forecast may have its first numbers when its series is encoded. A window that is read anew has started
+        already."""
         assert plan.model is not None
         figures = self._figures[plan.model]
         figures.executions += 1
+        if is_piece:
+            return
         if not plan.chunks:
             for request in self._without_token.pop(plan.model, ()):
                 self._has_token(request, now)

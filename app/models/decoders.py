@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from app.models.attention import Attention
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, TextEncoder
-from app.models.recurrent import Recurrent
+from app.models.recurrent import Recurrent, RecurrentLayers
 from app.models.state import State
 from app.store.decoder import Decoder as DecoderConfig
 from app.store.recurrence import CELLS
@@ -144,6 +144,11 @@ class Decoder(nn.Module):
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
         """tokens (batch,) to logits (batch, vocabulary), the next state, and attention weights (batch, source)."""
+        features, advanced, weights = self.advance(tokens, state, self.recurrence)
+        return self.output(features).squeeze(1), advanced, weights
+
+    def advance(self, tokens: Tensor, state: State, recurrence: RecurrentLayers) -> tuple[Tensor, State, Tensor | None]:
+        """`step`, up to the input of the output layer (batch, 1, features). `recurrence` computes the layers."""
         embedded = self._embed(tokens)
         advanced = state.copy()
         if "is_first" in state:
@@ -159,17 +164,16 @@ class Decoder(nn.Module):
             inputs = torch.cat((inputs, state["fed"]), 1)
         if self.config.input_size is not None:
             inputs = torch.relu(self.input(inputs))
-        output, recurrent = self.recurrence.step(inputs, recurrent)
+        output, recurrent = recurrence.step(inputs, recurrent)
         if self.attends and self.config.context == "output":
             context, weights = self._attend(output.unsqueeze(1), embedded.unsqueeze(1), state)
         features = self._features(output.unsqueeze(1), context, embedded.unsqueeze(1))
-        logits = self.output(features).squeeze(1)
         advanced["hidden"] = recurrent.hidden
         if recurrent.cell is not None:
             advanced["cell"] = recurrent.cell
         if "fed" in state:
             advanced["fed"] = features.squeeze(1)
-        return logits, advanced, None if weights is None else weights.squeeze(1)
+        return features, advanced, None if weights is None else weights.squeeze(1)
 
     @property
     def _is_one_pass(self) -> bool:

@@ -3,6 +3,7 @@
 In float32 and in plain torch, one source at a time, in pieces.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,13 +11,13 @@ from torch import Tensor
 
 from app.models.cells import RecurrentState, Weights
 from app.models.encoders import Encoded, FramesEncoder, RecurrentEncoder
-from app.models.gates import Gated, computation_of, gated_step, projected
+from app.models.gates import Gated, gated_step, projected, shown_step
 from app.models.networks import Classifier
 from app.models.pieces import InPieces
 from app.models.steps import Steps
 from app.store.recurrence import CELLS, CellSettings
 
-_PIECE = 16  # cell steps of a piece
+PIECE = 16  # cell steps of a piece
 _PREFIX_STEPS = 1024  # padded cell steps of a piece, when each prefix is encoded by itself
 
 
@@ -42,13 +43,13 @@ def explain(network: Classifier, source: Tensor, layer: int | None, units: int |
     """Explain the label of a source (steps, ...), as its encoder reads it, without the batch. `layer` is a layer of the
     encoder, counted from 0; its activations are those of the `units` that change most. The architecture must explain
     steps."""
-    inputs, steps = yield from _embedded(network.encoder, source)
+    inputs, steps = yield from embedded(network.encoder, source)
     probabilities = yield from _probabilities(network, source, inputs, steps)
-    directions = [] if layer is None else (yield from _activations(network.encoder, inputs, steps, layer))
+    directions = [] if layer is None else (yield from activations_of(network.encoder, inputs, steps, layer))
     return Explained(probabilities, [most_changing(one, units) for one in directions])
 
 
-def _embedded(encoder: RecurrentEncoder, source: Tensor) -> InPieces[tuple[Tensor, Steps]]:
+def embedded(encoder: RecurrentEncoder, source: Tensor) -> InPieces[tuple[Tensor, Steps]]:
     """A source (steps, ...) to the inputs of the recurrence (1, steps, input). A frame is a piece."""
     batch = source.unsqueeze(0)
     if not isinstance(encoder, FramesEncoder):
@@ -70,7 +71,7 @@ def _probabilities(network: Classifier, source: Tensor, inputs: Tensor, steps: S
     or with convolutions, each prefix is encoded by itself, unless it only ends in more masked steps than the one
     before."""
     if network.config.explains_in_one_pass:
-        encoded = yield from _encoded(network.encoder, inputs, steps)
+        encoded = yield from encoded_in_parts(network.encoder, inputs, steps)
         return network.probabilities(network.label_prefixes(encoded))[0]
     all_read = [True] * len(source) if steps.read is None else steps.read[0].tolist()
     chosen = network.config.encoder.differing_beginnings(all_read)
@@ -91,13 +92,13 @@ def _probabilities(network: Classifier, source: Tensor, inputs: Tensor, steps: S
     return torch.cat(parts)[places]
 
 
-def _encoded(encoder: RecurrentEncoder, inputs: Tensor, steps: Steps) -> InPieces[Encoded]:
+def encoded_in_parts(encoder: RecurrentEncoder, inputs: Tensor, steps: Steps) -> InPieces[Encoded]:
     """inputs (1, source, input) encoded in one direction, each piece from the state after the one before."""
     parts: list[Encoded] = []
     state: RecurrentState | None = None
-    for start in range(0, inputs.shape[1], _PIECE):
-        part = inputs[:, start : start + _PIECE]
-        read = None if steps.read is None else steps.read[:, start : start + _PIECE]
+    for start in range(0, inputs.shape[1], PIECE):
+        part = inputs[:, start : start + PIECE]
+        read = None if steps.read is None else steps.read[:, start : start + PIECE]
         parts.append(encoder.unroll(part, Steps(torch.tensor([part.shape[1]]), read), state))
         state = parts[-1].state
         yield
@@ -105,7 +106,7 @@ def _encoded(encoder: RecurrentEncoder, inputs: Tensor, steps: Steps) -> InPiece
     return Encoded(memory, mask, parts[-1].summary, state)
 
 
-def _activations(encoder: RecurrentEncoder, inputs: Tensor, steps: Steps, layer: int) -> InPieces[list[Activations]]:
+def activations_of(encoder: RecurrentEncoder, inputs: Tensor, steps: Steps, layer: int) -> InPieces[list[Activations]]:
     """The activations of a layer: one entry per direction, forward first."""
     recurrence = encoder.recurrence.recurrence
     read = steps.counted(inputs.shape[1])[0]
@@ -163,30 +164,27 @@ def _unroll(recurrence: CellSettings, features: Tensor, weights: Weights) -> InP
         one = yield from _unroll(recurrence, features.new_zeros(1, features.shape[1]), weights)
         gates_of_none = {name: values[:0] for name, values in one.gates.items()}
         return Activations(one.hidden[:0], None if one.cell is None else one.cell[:0], gates_of_none, one.units)
-    step = gated_step(recurrence)
-    hidden = features.new_zeros(weights.weight_hh.shape[1])
+    step, shown = gated_step(recurrence), shown_step(recurrence)
+    hidden = features.new_zeros(1, weights.weight_hh.shape[1])
     cell = hidden if CELLS[recurrence.cell].has_cell else None
-    hiddens, cells, gates = [], [], []
-    for piece in torch.split(features, _PIECE):
-        for inputs, fresh in zip(piece, projected(piece, weights), strict=True):
+    steps: list[Gated] = []
+    for piece in torch.split(features, PIECE):
+        for inputs, fresh in zip(torch.split(piece, 1), torch.split(projected(piece, weights), 1), strict=True):
             if step is not None:
-                hidden, cell, shown = step(fresh, hidden, cell, weights)
+                steps.append(step(fresh, hidden, cell, weights))
             else:
-                hidden, cell, shown = _without_gates(recurrence, inputs, hidden, cell, weights)
-            hiddens.append(hidden)
-            gates.append(shown)
-            if cell is not None:
-                cells.append(cell)
+                steps.append(shown(inputs, hidden, cell, weights))
+            hidden, cell = steps[-1].hidden, steps[-1].cell
         yield
-    stacked = {name: torch.stack([one[name] for one in gates]) for name in gates[0]}
-    units = torch.arange(len(hidden))
-    return Activations(torch.stack(hiddens), torch.stack(cells) if cells else None, stacked, units)
+    return in_order(steps)
 
 
-def _without_gates(
-    recurrence: CellSettings, inputs: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights
-) -> Gated:
-    """A step of a cell whose gates are not known."""
-    batched = None if cell is None else cell.unsqueeze(0)
-    hidden, cell = computation_of(recurrence).step(inputs.unsqueeze(0), hidden.unsqueeze(0), batched, weights)
-    return Gated(hidden.squeeze(0), None if cell is None else cell.squeeze(0), {})
+def in_order(steps: Sequence[Gated]) -> Activations:
+    """The activations of steps of one row each, at least one."""
+    cells = [step.cell for step in steps if step.cell is not None]
+    return Activations(
+        torch.cat([step.hidden for step in steps]),
+        torch.cat(cells) if cells else None,
+        {name: torch.cat([step.gates[name] for step in steps]) for name in steps[0].gates},
+        torch.arange(steps[0].hidden.shape[1]),
+    )

@@ -90,6 +90,18 @@ def gated_step(cell: CellSettings) -> GatedStep | None:
     return lambda inputs, hidden, before, weights: advance(inputs, hidden, before, weights, functions)
 
 
+def shown_step(cell: CellSettings) -> GatedStep:
+    """A step of any cell, from its inputs (..., input); the gates of a kind that are not known here are left out."""
+    step, plain = gated_step(cell), COMPUTATIONS[cell.cell].step
+
+    def shown(inputs: Tensor, hidden: Tensor, before: Tensor | None, weights: Weights) -> Gated:
+        if step is not None:
+            return step(projected(inputs, weights), hidden, before, weights)
+        return Gated(*plain(inputs, hidden, before, weights), {})
+
+    return shown
+
+
 def computation_of(cell: CellSettings) -> Computation:
     """How a cell is computed: by `torch.nn`, or by the steps here where that lacks a function."""
     if cell.is_usual:

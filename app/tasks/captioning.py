@@ -4,17 +4,23 @@ import base64
 from importlib.resources import files
 
 from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.answers.replayed import ReplayOptions
 from app.tasks.answers.token_kind import TokenKind
 from app.tasks.sources.image import ImageSource
 from app.tasks.task import Face, Task
 
 EXAMPLE_IMAGE = base64.b64encode(files("app.web").joinpath("static/example.webp").read_bytes()).decode()
 
+
+class CaptioningOptions(DecodingOptions, ReplayOptions):
+    """Decoding options, and whether the answer is explained."""
+
+
 CAPTIONING = Task(
     name="captioning",
     source=ImageSource(),
     answer=TokenKind(),
-    options=DecodingOptions,
+    options=CaptioningOptions,
     face=Face(
         path="/v1/caption",
         summary="Describe an image",

@@ -1,6 +1,7 @@
 """Completion: a text to its continuation, by a language model."""
 
 from app.tasks.answers.decoding_options import ContinuationOptions
+from app.tasks.answers.replayed import ReplayOptions
 from app.tasks.answers.token_kind import TokenKind
 from app.tasks.options import TextOptions
 from app.tasks.sources.text import TextSource
@@ -10,8 +11,8 @@ from app.tasks.task import Face, Task
 _BEGINNING = "This film is one of the"
 
 
-class CompletionOptions(ContinuationOptions, TextOptions, CarryOptions):
-    """Options of a continuation, and how texts are read."""
+class CompletionOptions(ContinuationOptions, ReplayOptions, TextOptions, CarryOptions):
+    """Options of a continuation, whether it is explained, and how texts are read."""
 
 
 COMPLETION = Task(
@@ -44,6 +45,10 @@ Without `model` the script of each text chooses one, so one request may mix Engl
             "beams": {
                 "summary": "Beam search, the two best",
                 "value": {"inputs": "이 영화는", "beams": 4, "n_best": 2, "max_tokens": 20},
+            },
+            "memory": {
+                "summary": "The hidden state of four units at each token, with their gates",
+                "value": {"inputs": _BEGINNING, "max_tokens": 4, "explain": True, "layer": 0, "units": 4},
             },
             "streamed": {
                 "summary": "As server-sent events",

@@ -1,6 +1,7 @@
 """Translation: a sentence to a sentence in another language."""
 
 from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.answers.replayed import ReplayOptions
 from app.tasks.answers.token_kind import TokenKind
 from app.tasks.options import LanguagePair, RegisterOptions, SentenceOptions
 from app.tasks.sources.text import TextSource
@@ -9,8 +10,8 @@ from app.tasks.task import Face, Task
 _SAVE = "Do you want to save the changes before closing?"
 
 
-class TranslationOptions(DecodingOptions, LanguagePair, RegisterOptions, SentenceOptions):
-    """Decoding options, the languages, the register, and how texts are read."""
+class TranslationOptions(DecodingOptions, ReplayOptions, LanguagePair, RegisterOptions, SentenceOptions):
+    """Decoding options, whether the answer is explained, the languages, the register, and how texts are read."""
 
 
 TRANSLATION = Task(
@@ -60,6 +61,10 @@ and `stop`, apply to each of these sentences.
             "explained": {
                 "summary": "Log-probabilities, alternatives and word alignment",
                 "value": {"inputs": "Open file", "logprobs": 2, "attention": True},
+            },
+            "memory": {
+                "summary": "Encoder and decoder: the unit of each that changes most, with its gates",
+                "value": {"inputs": "Open file", "explain": True, "units": 1},
             },
             "streamed": {"summary": "As server-sent events", "value": {"inputs": _SAVE, "stream": True}},
             "soon": {

@@ -53,7 +53,7 @@ DECODING: list[dict[str, Any]] = [
     {},
     {"temperature": 0.8, "seed": 7, "max_tokens": 12, "top_p": 0.9},
     {"beams": 3, "n_best": 2, "length_penalty": 0.6, "max_tokens": 8},
-    {"logprobs": 2, "attention": True, "max_tokens": 5},
+    {"logprobs": 2, "attention": True, "explain": True, "layer": 0, "max_tokens": 5},
     {"stop": ["a", "을"], "min_tokens": 2, "no_repeat_ngram_size": 3, "repetition_penalty": 1.2, "max_tokens": 9},
 ]
 
@@ -329,7 +329,16 @@ def test_results_have_the_members_of_the_service(mine: type[Value], theirs: type
 def test_there_are_results_to_compare() -> None:
     compared = {mine.__name__ for mine, _ in RESULTS}
     assert {"SentimentResult", "SentenceResult", "ModelInfo", "SeriesInfo", "Readiness", "Usage"} <= compared
-    assert {"LabelExplanation", "TagResult", "WordTag", "Span", "StateResult", "ForecastResult"} <= compared
+    assert {
+        "LabelExplanation",
+        "TokenExplanation",
+        "NetworkRun",
+        "TagResult",
+        "WordTag",
+        "Span",
+        "StateResult",
+        "ForecastResult",
+    } <= compared
 
 
 def test_members_of_a_newer_service_are_kept() -> None:

@@ -12,7 +12,7 @@ STORE = Path(__file__).parents[2] / "model_store"
 # between processors, may change a drawn token.
 MORE = {
     "sentiment": ("mixed",),
-    "translate": ("explained",),
+    "translate": ("explained", "memory"),
     "complete": ("next",),
     "classify": ("clip",),
     "forecast": ("windows",),

@@ -60,7 +60,7 @@ class Loop:
             outputs = encode(model, plan.chunks)
             self.scheduler.read_again(plan.chunks)
             return outputs
-        if model.in_pieces:
+        if model.takes_piece():
             return run_piece(model)
         return forecast(model, self.unit) if len(model.forecasts) else decode(model, self.unit)
 

@@ -12,7 +12,7 @@ from app.engine.models import Models
 from app.engine.pieces import run_piece
 from app.engine.protocol import Event, Explain, Label, Labelled
 from app.engine.request import Request, whole
-from app.models.networks import Classifier
+from app.models.networks import Network
 from app.models.pieces import InPieces
 from app.store.model_store import open_version
 from tests.engine.test_encode import request
@@ -28,7 +28,7 @@ class Made:
         self.times = 0
         self._make = model.make_exact
 
-    def __call__(self) -> InPieces[Classifier]:
+    def __call__(self) -> InPieces[Network]:
         self.times += 1
         return self._make()
 
@@ -88,7 +88,7 @@ def test_it_is_dropped_with_the_last_request_that_waits_for_it(model: LoadedMode
 def test_one_that_cannot_be_made_is_made_anew_for_the_next_request(model: LoadedModel) -> None:
     works = model.make_exact
 
-    def fails() -> InPieces[Classifier]:
+    def fails() -> InPieces[Network]:
         yield
         raise MemoryError
 

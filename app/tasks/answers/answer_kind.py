@@ -68,6 +68,10 @@ class AnswerKind(ABC):
         """Whether the answer shows tokens of the source."""
         return False
 
+    def later_steps(self, job: Job) -> int:
+        """Expected cell steps of what follows the engine request of a job."""
+        return 0
+
     @abstractmethod
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """Answer one input."""

@@ -1,5 +1,6 @@
 """Explanations as members of an answer, and the limit of their numbers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.engine.protocol import Activations, Explanation
@@ -8,7 +9,7 @@ from app.json_pieces import JsonArray
 from app.store.classifier import Classifier
 from app.store.encoders import RecurrentEncoder
 from app.store.manifest import Manifest
-from app.store.recurrence import CELLS
+from app.store.recurrence import CELLS, CellSettings
 from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.number_rows import NumberRows
 from app.tasks.job import Job
@@ -20,16 +21,22 @@ _PLACE = 3  # a token counts as much as three numbers: its text, start and end
 def explained_numbers(job: Job, layer: int | None, units: int | None) -> int:
     """The numbers in the explanation of an input, at most."""
     recurrence, labels = _encoder(job.entry.manifest).recurrence, len(job.entry.manifest.labels)
-    cell = CELLS[recurrence.cell]
-    columns = min(units or recurrence.hidden_size, recurrence.hidden_size)
-    activations = 0 if layer is None else recurrence.directions * columns * (1 + cell.has_cell + cell.blocks)
+    activations = 0
+    if layer is not None:
+        activations = numbers_of_step(recurrence, recurrence.hidden_size, recurrence.directions, units)
     return job.read.steps * (_PLACE + labels + activations)
 
 
-def check_numbers(numbers: int, layer: int | None, limits: AnswerLimits) -> None:
-    """Check the numbers in the explanations of a request. Raises InputTooLong."""
+def numbers_of_step(settings: CellSettings, hidden: int, directions: int, units: int | None) -> int:
+    """The numbers of the activations of one layer at one step, at most."""
+    cell = CELLS[settings.cell]
+    return directions * min(units or hidden, hidden) * (1 + cell.has_cell + cell.blocks)
+
+
+def check_numbers(numbers: int, limits: AnswerLimits, *, has_units: bool) -> None:
+    """Check the numbers in the explanations of a request, which may be those of `units`. Raises InputTooLong."""
     if numbers > limits.numbers:
-        fewer = "send fewer or shorter inputs" + ("" if layer is None else ", or set units to a smaller number")
+        fewer = "send fewer or shorter inputs" + (", or set units to a smaller number" if has_units else "")
         raise InputTooLong(
             f"the explanations of the request have {numbers} numbers; the limit is {limits.numbers}: {fewer}",
             limit=limits.numbers,
@@ -47,12 +54,26 @@ def explanation_members(job: Job, explanation: Explanation, layer: int | None, u
         "probabilities": NumberRows(explanation.probabilities),
     }
     if layer is not None:
-        directions = [
-            {"direction": name, **({} if units is None else {"units": JsonArray(one.units)}), **_tables(one)}
-            for name, one in zip(("forward", "backward"), explanation.activations, strict=False)
-        ]
-        members["activations"] = {"layer": layer, "network": encoder.recurrence.describe(), "directions": directions}
+        recurrence = encoder.recurrence
+        members["activations"] = activation_members(
+            explanation.activations,
+            layer=layer,
+            layers=recurrence.layers,
+            network=recurrence.describe(),
+            units=units,
+        )
     return members
+
+
+def activation_members(
+    found: Sequence[Activations], *, layer: int, layers: int, network: str, units: int | None
+) -> dict[str, Any]:
+    """The members of LayerActivations, of each direction, for all units or the `units` of a request."""
+    directions = [
+        {"direction": name, **({} if units is None else {"units": JsonArray(one.units)}), **_tables(one)}
+        for name, one in zip(("forward", "backward"), found, strict=False)
+    ]
+    return {"layer": layer, "layers": layers, "network": network, "directions": directions}
 
 
 def _encoder(manifest: Manifest) -> RecurrentEncoder:

@@ -103,7 +103,7 @@ class LabelKind(AnswerKind):
         if not isinstance(options, LabelOptions) or not options.explain:
             return
         sizes = [explained_numbers(job, options.layer, options.units) for job in jobs]
-        check_numbers(sum(sizes), options.layer, limits)
+        check_numbers(sum(sizes), limits, has_units=options.layer is not None)
 
     def needs_pieces(self, options: TaskOptions) -> bool:
         """See `AnswerKind.needs_pieces`."""

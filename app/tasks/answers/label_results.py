@@ -27,6 +27,7 @@ class LayerActivations(BaseModel):
     """Activations of a layer for each step."""
 
     layer: int = Field(description="Counted from 0.")
+    layers: int = Field(description="Layers of the network.", examples=[1])
     network: str = Field(description="The recurrence in words.", examples=["LSTM-384"])
     directions: list[DirectionActivations]
 

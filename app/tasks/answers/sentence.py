@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 from app.engine import protocol
 from app.engine.protocol import Decode, FinishReason, Frames, Pixels, Series, Tokens
@@ -18,7 +18,7 @@ from app.text.stops import first_stop
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """A sentence with what its request asks for. `places` counts its log-probabilities; `ids` are its tokens;
-    `confidence` is that of a calibrated model."""
+    `confidence` is that of a calibrated model, `runs` are the members of a TokenExplanation."""
 
     text: str
     score: float
@@ -28,11 +28,12 @@ class Sentence:
     attention: TextAttention | GridAttention | None
     ids: list[int]
     confidence: float | None
+    runs: Sequence[dict[str, Any]] = ()
 
     @property
     def has_pieces(self) -> bool:
         """Whether it has parts that become JSON piece by piece."""
-        return self.tokens is not None or self.attention is not None
+        return self.tokens is not None or self.attention is not None or bool(self.runs)
 
 
 def decoding_options_of(job: Job) -> DecodingOptions:
@@ -102,6 +103,7 @@ def join_sentences(job: Job, sentences: Sequence[Sentence], separators: Sequence
         join_attention(attention) if attention else None,
         [token for one in sentences for token in one.ids],
         _lowest([one.confidence for one in sentences]),
+        [run | {"sentence": number} for number, one in enumerate(sentences) for run in one.runs],
     )
 
 

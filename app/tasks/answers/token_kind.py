@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 import msgspec
 
+from app.engine.check import check_replayed
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Decode, Decoded, Terms
 from app.errors import ContradictoryOptions, TimedOut
@@ -15,6 +16,13 @@ from app.tasks.answers.completed_state import counts_tokens, with_state
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
 from app.tasks.answers.details import check_details
 from app.tasks.answers.limits import AnswerLimits
+from app.tasks.answers.replayed import (
+    ReplayOptions,
+    check_replays,
+    expected_steps,
+    is_replayed,
+    with_explanation,
+)
 from app.tasks.answers.token_results import SentenceResult
 from app.tasks.answers.transcript import Delta, SentenceOutput, Transcript, join_outputs, output_of
 from app.tasks.answers.usage import Usage
@@ -35,7 +43,11 @@ class SentenceAnswer(AnswerForm):
 
     @property
     def has_pieces(self) -> bool:
-        return any(result.tokens is not None or result.attention is not None for result in self.results)
+        return any(
+            part is not None
+            for result in self.results
+            for part in (result.tokens, result.attention, result.explanation)
+        )
 
 
 class TokenKind(AnswerKind):
@@ -46,6 +58,8 @@ class TokenKind(AnswerKind):
 
     def plan(self, entry: Entry, options: TaskOptions) -> Decode:
         """See `AnswerKind.plan`."""
+        if isinstance(options, ReplayOptions) and options.explain:
+            check_replayed(entry.manifest, options.layer)
         return decode_request(entry, _decoding(options))
 
     def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:
@@ -65,12 +79,18 @@ class TokenKind(AnswerKind):
     def check(self, jobs: Sequence[Job], options: TaskOptions, limits: AnswerLimits) -> None:
         """See `AnswerKind.check`. Raises ContradictoryOptions."""
         check_details(jobs)
+        if is_replayed(options):
+            check_replays(jobs, limits)
         if _decoding(options).n_best > 1:
             _check_one_sentence(jobs)
 
     def needs_pieces(self, options: TaskOptions) -> bool:
         """See `AnswerKind.needs_pieces`."""
-        return _decoding(options).attention
+        return _decoding(options).attention or is_replayed(options)
+
+    def later_steps(self, job: Job) -> int:
+        """See `AnswerKind.later_steps`."""
+        return expected_steps(job)
 
     def streams(self, options: TaskOptions) -> bool:
         """See `AnswerKind.streams`."""
@@ -98,7 +118,7 @@ class TokenKind(AnswerKind):
                 job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry
             )
             assert isinstance(decoded, Decoded)
-            return await with_state(client, job, terms, await output_of(job, decoded), decoded)
+            return await self._completed(client, job, terms, await output_of(job, decoded), decoded)
         async with aclosing(self._stream_sentence(client, job, terms)) as items:
             async for item in items:
                 if isinstance(item, SentenceOutput):
@@ -156,10 +176,16 @@ class TokenKind(AnswerKind):
                 if transcript.is_stopped:
                     break
         rest, output = await transcript.end(last)
-        output = await with_state(client, job, terms, output, last)
         if rest is not None:
             yield rest
-        yield output
+        yield await self._completed(client, job, terms, output, last)
+
+    async def _completed(
+        self, client: EngineClient, job: Job, terms: Terms, output: SentenceOutput, decoded: Decoded | None
+    ) -> SentenceOutput:
+        """The output with what further requests to the engine add: the state after it, or its explanation."""
+        output = await with_state(client, job, terms, output, decoded)
+        return await with_explanation(client, job, terms, output)
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from app.json_pieces import AS_IT_IS
+from app.tasks.answers.label_results import LayerActivations
 from app.tasks.answers.source_tokens import SourceToken
 
 LogProbability = Annotated[float, Field(le=0, description="Natural log-probability.", examples=[-0.21])]
@@ -54,6 +55,40 @@ TokensInPieces = Annotated[list[EmittedToken], AS_IT_IS]
 """`EmittedTokens`, which become JSON piece by piece: they have too many numbers to be objects."""
 AttentionInPieces = Annotated[WordAlignment | ImageAttention, AS_IT_IS]
 """A `TextAttention` or `GridAttention`, for the same reason."""
+
+
+class NetworkRun(BaseModel):
+    """A network that reads or writes tokens, step by step."""
+
+    part: Literal["encoder", "decoder"] = Field(
+        description="`encoder`: it reads the source. `decoder`: it writes the answer; of a language model also the "
+        "text before it, which the same network reads."
+    )
+    sentence: int | None = Field(
+        None, description="Number of the sentence, from 0, where the sentences of an input are read one by one."
+    )
+    reads: list[str | None] | None = Field(
+        None,
+        description="The token that each step reads, or `null` for the image. Left out if a step is made of several "
+        "tokens.",
+    )
+    writes: list[str | None] | None = Field(
+        None,
+        description="Decoder only: the token that follows from each step, with the end token if the model ended the "
+        "sentence; `null` within the text that a language model continues.",
+    )
+    activations: LayerActivations
+
+
+class TokenExplanation(BaseModel):
+    """How an answer was written: its tokens are read once more by the network in float32, with the state and the gates
+    of a layer."""
+
+    runs: list[NetworkRun]
+
+
+TokenExplanationInPieces = Annotated[TokenExplanation, AS_IT_IS]
+"""The members of a TokenExplanation, whose tables become JSON piece by piece."""
 
 
 class NextToken(BaseModel):
@@ -108,5 +143,8 @@ class SentenceResult(Hypothesis):
     next: list[NextToken] | None = Field(
         None,
         description="Only with `next_tokens`: the most probable next tokens after the input, best first.",
+    )
+    explanation: TokenExplanationInPieces | None = Field(
+        None, description="Only with `explain`; left out if the deadline passes before it is there."
     )
     state: str | None = Field(None, description="Only with `return_state`: the state, to continue from here.")

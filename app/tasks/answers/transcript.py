@@ -151,6 +151,7 @@ def _output(
     options = decoding_options_of(job)
     assert isinstance(job.request, Decode)
     next_tokens = options.next_tokens if isinstance(options, ContinuationOptions) else 0
+    explanation: Any = {"runs": n_best[0].runs} if n_best[0].runs else None  # members of a TokenExplanation
     calibrated, sure = job.entry.manifest.confidence, n_best[0].confidence
     result = SentenceResult.model_construct(
         **_members(n_best[0]),
@@ -161,6 +162,7 @@ def _output(
         hypotheses=[Hypothesis.model_construct(**_members(one)) for one in n_best] if options.n_best > 1 else None,
         seed=job.request.seed if options.samples else None,
         next=_next(job, best, next_tokens) if best is not None and next_tokens else None,
+        explanation=explanation,
     )
     return SentenceOutput(result, emitted, sentence=n_best[0])
 

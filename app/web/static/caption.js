@@ -4,14 +4,16 @@ import { disclosure, element, table } from "./dom.js";
 import { ofTask, showDomain } from "./domain.js";
 import { isImage, takeFiles } from "./files.js";
 import { Job } from "./job.js";
+import { memorySwitch } from "./memoryswitch.js";
 import { modelChoice } from "./modelchoice.js";
 import { languagesOf, modelsOf } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { drawLook } from "./plots/overlay.js";
 import { player } from "./plots/player.js";
 import { strip, wordOf } from "./plots/strip.js";
-import { pictureRequest, post, withAttention } from "./requests.js";
-import { drawScore, drawSentence } from "./results.js";
+import { pictureRequest, post, withDetails } from "./requests.js";
+import { drawRefusedMemory, drawScore, drawSentence } from "./results.js";
+import { drawRuns } from "./runs.js";
 import { shrunk } from "./shrink.js";
 import { percent, say, whenSpoken } from "./words.js";
 
@@ -24,13 +26,19 @@ export function captionJob() {
   const preview = section.querySelector(".preview");
   let picture = EXAMPLE;
   const model = modelChoice(document.getElementById("caption-model"), () => modelsOf("captioning"), { usual: "byDefault", changed: () => job.changed() });
-  const request = (attention = true) => pictureRequest("v1/caption", picture, { ...model.options(), ...(attention && { attention }) });
+  const memory = memorySwitch(document.getElementById("caption-memory"), () => {
+    job.changed();
+    if (job.answered) job.run();
+  });
+  const details = () => ["attention", ...(memory.isOn() ? ["explain"] : [])];
+  const request = (wanted = details()) =>
+    pictureRequest("v1/caption", picture, { ...model.options(), ...(wanted.includes("attention") && { attention: true }), ...(wanted.includes("explain") && memory.options()) });
   const job = new Job("caption", {
     request,
-    ask: (_, signal) => withAttention(request, (asked) => post(asked, signal)),
-    draw: ({ results }) => results.map((result) => drawResult(result, preview)),
+    ask: (_, signal) => memory.asked(() => withDetails(details(), request, (asked) => post(asked, signal))),
+    draw: ({ results }) => results.map((result) => drawResult(result, preview, memory)),
     summary: ({ results }) => results[0].text,
-    fields: { model: model.field },
+    fields: { model: model.field, memory: memory.field },
   });
 
   function describe() {
@@ -79,18 +87,20 @@ function takePasted(take) {
   });
 }
 
-function drawResult(result, picture) {
+function drawResult(result, picture, memory) {
   const lang = languagesOf(result.model).at(-1) ?? "en";
-  const parts = result.attention ? drawLooks(result, picture, lang) : [];
+  const cursor = result.attention && new Cursor(result.attention.target.length);
+  const { runs } = result.explanation ?? {};
+  const shown = runs ? drawRuns(runs, { named: "writes", relayer: memory.choose, cursor, lang }) : memory.isOn() ? [drawRefusedMemory()] : [];
+  const parts = [...(result.attention ? drawLooks(result, picture, lang, cursor) : []), ...shown];
   return element("div", { className: "result" }, drawSentence(result.text, lang), drawScore(result), ...parts);
 }
 
-/** The image, a button for each word that shows its attention, and a button that plays all words. */
-function drawLooks({ attention }, picture, lang) {
+/** The image, a button for each word that shows its attention, and a button that plays all words; `cursor` is shared. */
+function drawLooks({ attention }, picture, lang, cursor) {
   const { target, weights } = attention;
   const canvas = element("canvas", { className: "look", role: "img" });
   const readout = element("p", { className: "readout" });
-  const cursor = new Cursor(target.length);
   const words = target.map((word) => (word === "<eos>" ? say("theEnd") : wordOf(word)));
   const describe = (at) => lookWords(words[at], weights[at]);
   const show = (at) => {

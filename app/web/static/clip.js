@@ -3,10 +3,10 @@
 import { asFiles, framesOf, sampled } from "./clipfiles.js";
 import { disclosure, element, said, table } from "./dom.js";
 import { showDomain } from "./domain.js";
-import { fieldOf } from "./fields.js";
 import { isImage, takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
+import { memorySwitch } from "./memoryswitch.js";
 import { modelChoice } from "./modelchoice.js";
 import { modelsWhere, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
@@ -22,7 +22,6 @@ import { percent, say, whenSpoken } from "./words.js";
 const EXAMPLE = { name: "example-clip.webp", shipped: "assets/web/example-clip.webp", frames: [] };
 const STEP_MILLISECONDS = 450;
 const LINES = 4; // labels that have a line
-const UNITS = 64; // that are shown: more rows would be thinner than a pixel
 const SMALL = 100; // pixels: a smaller image is enlarged without smoothing
 
 /** Connect the section. */
@@ -34,28 +33,32 @@ export function clipJob() {
   const film = element("div", { className: "film" });
   const zone = element("div", { className: "zone" }, element("div", { className: "choose" }, file, choose, useExample, said("p", "clipDrop", { className: "hint" }), name, film));
   const models = element("div");
-  const memory = element("input", { type: "checkbox", id: "clip-memory" });
-  memory.setAttribute("role", "switch");
+  const box = element("input", { type: "checkbox", id: "clip-memory" });
+  box.setAttribute("role", "switch");
   const reverse = said("button", "clipReverse", { type: "button", className: "button" });
   const shuffle = said("button", "clipShuffle", { type: "button", className: "button" });
-  furnish("clip", [zone, models, element("label", { className: "check" }, memory, " ", said("span", "clipMemory"))], [reverse, shuffle]);
+  furnish("clip", [zone, models, element("label", { className: "check" }, box, " ", said("span", "clipMemory"))], [reverse, shuffle]);
   let clip = EXAMPLE;
+  const memory = memorySwitch(box, () => {
+    job.changed();
+    if (job.answered) job.run();
+  });
 
   const fits = ({ source, labels }) => source === "frames" && labels.length > 0;
   const served = () => modelsWhere(fits);
   const model = modelChoice(models, served, { changed: () => show(clip) });
   const request = () => {
-    const options = { ...model.options(), explain: true, ...(memory.checked && { layer: 0, units: UNITS }) };
+    const options = { ...model.options(), explain: true, ...memory.options(1, 0) };
     return { ...pictureRequest("v1/classify", clip, options, "frames"), shown: read() };
   };
   /** The frames that the model reads. */
   const read = () => (clip.frames.length ? sampled(clip.frames, model.chosen()?.frames ?? clip.frames.length) : []);
   const job = new Job("clip", {
     request,
-    ask: async (asked, signal) => ({ ...(await post(asked, signal)), shown: asked.shown }),
-    draw: ({ results, shown }) => results.map((result) => drawResult(result, shown)),
+    ask: ({ shown }, signal) => memory.asked(async () => ({ ...(await post(request(), signal)), shown })),
+    draw: ({ results, shown }) => results.map((result) => drawResult(result, shown, memory.choose)),
     summary: ({ results: [{ label, score }] }) => `${labelWords(label)}, ${say("probability", { percent: percent(score) })}`,
-    fields: { memory: fieldOf(memory), model: model.field },
+    fields: { memory: memory.field, model: model.field },
   });
 
   function show(taken) {
@@ -105,10 +108,6 @@ export function clipJob() {
   takeFiles(zone, file, takeFrames, (files) => files.every(isImage) && (files.length > 1 || files[0].type === "image/gif"));
   reverse.addEventListener("click", () => reorder(clip.order === "clipReversed" ? "" : "clipReversed", (frames) => frames.toReversed()));
   shuffle.addEventListener("click", () => reorder("clipShuffled", shuffled));
-  memory.addEventListener("change", () => {
-    job.changed();
-    if (job.answered) job.run();
-  });
   whenModels(() => {
     job.setServed(served().length > 0);
     offerFrames();
@@ -134,7 +133,7 @@ function copyOf(image) {
   return canvas;
 }
 
-function drawResult({ label, score, explanation: { labels, probabilities, activations, method }, ...result }, shown) {
+function drawResult({ label, score, explanation: { labels, probabilities, activations, method }, ...result }, shown, relayer) {
   const cursor = new Cursor(probabilities.length);
   const numbers = probabilities.map((_, at) => String(at + 1));
   const column = labels.indexOf(label);
@@ -171,7 +170,7 @@ function drawResult({ label, score, explanation: { labels, probabilities, activa
     linePlot({ about, labels: numbers, series, cursor, height: 150 }),
     ...(method === "one pass" ? [] : [element("p", { className: "hint", textContent: say("framesReadAnew") })]),
     disclosure(say("asTable"), () => table(about, [say("frameHead"), ...labels.map(labelWords)], probabilities.map((row, at) => [numbers[at], ...row.map((value) => percent(value, 1))]))),
-    ...(activations ? [drawMemory(activations, numbers, cursor)] : []),
+    ...(activations ? [drawMemory(activations, numbers, cursor, { relayer })] : []),
   );
 }
 

@@ -36,10 +36,11 @@ export function compareJob() {
   const textarea = document.getElementById("compare-text");
   const choices = document.getElementById("compare-models");
   const memory = document.getElementById("compare-memory");
+  const layers = new Map(); // the layer of a network that was chosen
   const left = new Set(); // names of models that are not chosen
   const chosen = () => comparable().map(({ name }) => name).filter((name) => !left.has(name));
   textarea.value = textOf(STARTS);
-  const make = (model) => (texts, explain = true) => textRequest("v1/sentiment", texts[0], { model, ...(explain && { explain, ...(memory.checked && { layer: 0, units: UNITS }) }) });
+  const make = (model) => (texts, explain = true) => textRequest("v1/sentiment", texts[0], { model, ...(explain && { explain, ...(memory.checked && { layer: layers.get(model) ?? 0, units: UNITS }) }) });
   const request = () => {
     const text = textarea.value.trim();
     return { sources: [text], names: chosen(), refused: unread(text), steps: chosen().flatMap((name) => make(name)([text]).steps) };
@@ -50,7 +51,11 @@ export function compareJob() {
   };
   const summary = ({ results }) => results.map(({ model, label, score }) => `${model}: ${labelWords(label)}, ${percent(score)}`).join(". ");
   const fields = { text: fieldOf(textarea), memory: fieldOf(memory), without: { get: () => [...left].join(" "), set: (names) => names.split(" ").forEach((name) => left.add(name)) } };
-  const job = new Job("compare", { request, ask, draw, summary, fields });
+  const relayer = (model, layer) => {
+    layers.set(model, layer);
+    job.run();
+  };
+  const job = new Job("compare", { request, ask, draw: (answer) => draw(answer, relayer), summary, fields });
   const offerModels = () => {
     choices.replaceChildren(...comparable().map(({ name }) => checkbox(name, left)));
     for (const button of job.form.querySelectorAll(".run button[type=submit], .examples button")) job.allow(button, choices.hasChildNodes());
@@ -90,21 +95,24 @@ function checkbox(name, left) {
   return element("label", { className: "check" }, box, element("span", { textContent: name }));
 }
 
-function draw({ results, sources }) {
+function draw({ results, sources }, relayer) {
   if (!results.length) return [element("p", { className: "nothing", textContent: say("chooseModels") })];
   const [text] = sources;
   const plotted = results.filter(({ explanation }) => explanation);
   const others = results.filter(({ explanation }) => !explanation);
-  return [element("div", { className: "result" }, ...(plotted.length ? drawLines(plotted, text) : []), ...others.flatMap(drawOne))];
+  return [element("div", { className: "result" }, ...(plotted.length ? drawLines(plotted, text, relayer) : []), ...others.flatMap(drawOne))];
 }
 
-/** The memories side by side; `cursor` is that of `tokens`, and a network with other tokens follows it. */
-function drawMemories(results, text, tokens, cursor) {
+/**
+ * The memories side by side; `cursor` is that of `tokens`, and a network with other tokens follows it. `relayer(model,
+ * layer)` asks for another layer.
+ */
+function drawMemories(results, text, tokens, cursor, relayer) {
   const drawn = results.flatMap(({ model, explanation: { tokens: own, activations } }) => {
     if (!activations) return [];
     const shared = own.length === tokens.length ? cursor : following(cursor, tokens, own);
     const words = wordsOf(piecesOf(text, own), own);
-    return [element("section", { ariaLabel: model }, element("span", { className: "model", textContent: model }), drawMemory(activations, words, shared))];
+    return [element("section", { ariaLabel: model }, element("span", { className: "model", textContent: model }), drawMemory(activations, words, shared, { relayer: (layer) => relayer(model, layer) }))];
   });
   return drawn.length ? [element("div", { className: "memories" }, ...drawn)] : [];
 }
@@ -121,7 +129,7 @@ function drawOne(result) {
   return [...drawVerdict(result), drawFacts({ textContent: say("probability", { percent: percent(result.score, 1) }) }, answeredBy(result)), drawUnplotted(result)];
 }
 
-function drawLines(results, text) {
+function drawLines(results, text, relayer) {
   const { tokens } = results[0].explanation;
   const pieces = piecesOf(text, tokens);
   const words = wordsOf(pieces, tokens);
@@ -143,7 +151,7 @@ function drawLines(results, text) {
       const rows = words.map((word, at) => [word, ...lines.map((line) => percent(line[at], 1))]);
       return table(about, [say("token"), ...results.map(({ model }) => model)], rows);
     }),
-    ...drawMemories(results, text, tokens, cursor),
+    ...drawMemories(results, text, tokens, cursor, relayer),
   ];
 }
 

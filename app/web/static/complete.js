@@ -4,10 +4,12 @@ import { element } from "./dom.js";
 import { ofTask, showDomain } from "./domain.js";
 import { fieldOf } from "./fields.js";
 import { Job } from "./job.js";
+import { memorySwitch } from "./memoryswitch.js";
 import { modelChoice } from "./modelchoice.js";
 import { modelsOf } from "./models.js";
-import { events, post, textRequest } from "./requests.js";
-import { answeredBy, drawFacts } from "./results.js";
+import { events, post, textRequest, withDetails } from "./requests.js";
+import { answeredBy, drawFacts, drawRefusedMemory } from "./results.js";
+import { drawRuns } from "./runs.js";
 import { wireText } from "./textjob.js";
 import { number, percent, say, whenSpoken } from "./words.js";
 
@@ -35,7 +37,14 @@ export function completeJob() {
 
   const served = () => modelsOf("completion");
   const model = modelChoice(document.getElementById("complete-model"), served, { usual: "byScript", changed: () => job.changed() });
-  const next = () => textRequest("v1/complete", textarea.value, { ...model.options(), max_tokens: 1, next_tokens: NEXT });
+  const memory = memorySwitch(document.getElementById("complete-memory"), () => {
+    job.changed();
+    if (job.answered) askNext();
+  });
+  const details = () => (memory.isOn() ? ["explain"] : []);
+  const next = (wanted = details()) =>
+    textRequest("v1/complete", textarea.value, { ...model.options(), max_tokens: 1, next_tokens: NEXT, ...(wanted.includes("explain") && memory.options()) });
+  const answerNext = (signal) => memory.asked(() => withDetails(details(), next, (asked) => post(asked, signal)));
   const onward = () => textRequest("v1/complete", textarea.value, { ...model.options(), max_tokens: Number(length.value), stream: true, ...drawing() });
 
   /** The options of drawn tokens; at temperature 0 nothing is drawn. */
@@ -62,18 +71,18 @@ export function completeJob() {
   async function goOn(request, signal) {
     before.push(textarea.value);
     for await (const { event, data } of events(request, signal)) if (event === "token") add(data.text);
-    return post(next(), signal);
+    return answerNext(signal);
   }
 
   const job = new Job("complete", {
     request: onward,
     ask: goOn,
     empty: true, // an empty text starts a new one
-    draw: ({ results }) => [drawNext(results[0], take)],
-    fields: { text: fieldOf(textarea), model: model.field, tokens: fieldOf(length), temperature: fieldOf(temperature), top_p: fieldOf(topP) },
+    draw: ({ results }) => [drawNext(results[0], take, memory)],
+    fields: { text: fieldOf(textarea), model: model.field, tokens: fieldOf(length), temperature: fieldOf(temperature), top_p: fieldOf(topP), memory: memory.field },
     summary: ({ results }) => results[0].next.slice(0, 3).map(({ text, probability }) => `${text} ${percent(probability)}`).join(", "),
   });
-  const askNext = () => job.run({ request: next(), ask: post });
+  const askNext = () => job.run({ request: next(), ask: (_, signal) => answerNext(signal) });
 
   async function take(token) {
     before.push(textarea.value);
@@ -109,8 +118,8 @@ function sayValue(slider, words) {
   slider.ariaValueText = words;
 }
 
-/** The next tokens as bars; each is a button that appends its token. */
-function drawNext({ next, ...result }, take) {
+/** The next tokens as bars, each a button that appends its token, and what the network kept of the text. */
+function drawNext({ next, explanation, ...result }, take, memory) {
   const bars = next.map(({ text, probability }) => {
     const special = SPECIAL.test(text);
     const bar = element("span", { className: "share" });
@@ -131,5 +140,6 @@ function drawNext({ next, ...result }, take) {
     element("p", { className: "hint", textContent: say("nextAbout") }),
     element("ol", { className: "next" }, ...bars),
     drawFacts(answeredBy(result)),
+    ...(explanation ? drawRuns(explanation.runs, { named: "reads", relayer: memory.choose }) : memory.isOn() ? [drawRefusedMemory()] : []),
   );
 }

@@ -12,15 +12,18 @@ const FEW_UNITS = 20; // units that are shown at first: so few that each is a ro
 const STEP_MILLISECONDS = 500;
 const chosen = { part: "hidden", order: "last", units: FEW_UNITS }; // kept from one answer to the next
 
-/** The view of `activations` for a text whose tokens are `words`; `cursor` is shared with the text. */
-export function drawMemory({ network, directions }, words, cursor) {
+/**
+ * The view of `activations` for a text whose tokens are `words`; `cursor` is shared with the text. `relayer(layer)` asks for
+ * another layer, and `step(at)` says what the network does at a token.
+ */
+export function drawMemory({ layer, layers, network, directions }, words, cursor, { relayer, step = (at) => say("stepReads", { token: words[at] }) } = {}) {
   const [place, diagram] = [element("div"), element("figure", { className: "cell" })];
   const show = (changes) => {
     Object.assign(chosen, changes);
     const parts = partsOf(direction());
     const part = parts[chosen.part] ? chosen.part : "hidden";
     place.replaceChildren(...drawPart(part, parts[part], direction().units, words, cursor));
-    drawCell(diagram, parts, words, cursor);
+    drawCell(diagram, parts, step, words, cursor);
   };
   const state = { direction: directions[0].direction };
   const direction = () => fewer(directions.find((one) => one.direction === state.direction));
@@ -35,6 +38,10 @@ export function drawMemory({ network, directions }, words, cursor) {
   if (directions.length > 1) {
     const names = directions.map((one) => [one.direction, say(`direction_${one.direction}`)]);
     choices.push(choice(say("direction"), names, state.direction, (value) => show(void (state.direction = value))));
+  }
+  if (layers > 1 && relayer) {
+    const numbers = Array.from({ length: layers }, (_, at) => [at, say("layerNumber", { layer: at + 1, layers })]);
+    choices.unshift(choice(say("layer"), numbers, layer, (value) => relayer(Number(value))));
   }
   show();
   return element(
@@ -56,8 +63,8 @@ function fewer({ units, hidden, cell, gates, ...others }) {
 }
 
 /** Draw the cell in `place`, at the current token. */
-function drawCell(place, parts, words, cursor) {
-  const { root, show } = cellDiagram(parts, words);
+function drawCell(place, parts, step, words, cursor) {
+  const { root, show } = cellDiagram(parts, step, words);
   place.replaceChildren(root);
   cursor.watch((at) => root.isConnected && show(at));
   show(cursor.at);

@@ -67,13 +67,18 @@ export async function* events(request, signal) {
   }
 }
 
-/** The answer to the request `make(true)`, or `make(false)` if the model has no attention, or too much for an answer. */
-export async function withAttention(make, asked) {
+/**
+ * The answer to the request `make(details)` with as many of the `details`, names of options, as the model has and an answer
+ * has room for; the last ones are left out first.
+ */
+export async function withDetails(details, make, asked) {
   try {
-    return await asked(make(true));
+    return await asked(make(details));
   } catch (problem) {
-    if (!problem.options?.includes("attention") && problem.slug !== "input-too-long") throw problem;
-    return asked(make(false));
+    const refused = details.filter((detail) => problem.options?.includes(detail));
+    if (!refused.length && problem.slug === "input-too-long") refused.push(...details.slice(-1));
+    if (!refused.length) throw problem;
+    return withDetails(details.filter((detail) => !refused.includes(detail)), make, asked);
   }
 }
 

@@ -23,6 +23,11 @@ export function drawUnplotted({ unplotted }) {
   return element("p", { className: "hint", textContent: unplotted ? say("tooLongToPlot", { limit: count(unplotted) }) : say("tooMuchToPlot") });
 }
 
+/** A note that an answer has no memory to show. */
+export function drawRefusedMemory() {
+  return element("p", { className: "hint", textContent: say("noMemory") });
+}
+
 /** A `draw(item, ...)` that draws each item once, until the language or the colours change. */
 export function once(draw) {
   let drawn = new WeakMap();

@@ -5,6 +5,7 @@ import { showDomain } from "./domain.js";
 import { fieldOf } from "./fields.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
+import { memorySwitch } from "./memoryswitch.js";
 import { modelChoice } from "./modelchoice.js";
 import { modelsOf, modelsWhere, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
@@ -18,7 +19,6 @@ import { linesOf, sayLanguages, textOf, wireText } from "./textjob.js";
 import { drawVerdict } from "./verdict.js";
 import { percent, say } from "./words.js";
 
-const UNITS = 64; // that are shown: more rows would be thinner than a pixel
 const STARTS = [
   ["en", "It begins like a masterpiece, and then nothing happens."],
   ["ko", "배우들 연기는 좋은데 이야기가 너무 지루하다."],
@@ -34,7 +34,6 @@ const EXAMPLES = [
 export function sentimentJob() {
   const textarea = document.getElementById("sentiment-text");
   const lines = document.getElementById("sentiment-lines");
-  const memory = document.getElementById("sentiment-memory");
   textarea.value = textOf(STARTS);
   const fits = ({ task, source, labels }) => task === "sentiment" || (task === "classification" && source === "text" && labels.length > 0);
   const served = () => modelsWhere(fits);
@@ -42,22 +41,22 @@ export function sentimentJob() {
     job.changed();
     if (job.answered) job.run();
   };
+  const memory = memorySwitch(document.getElementById("sentiment-memory"), again);
   const answers = (one) => one.default && one.task === "sentiment";
   const model = modelChoice(document.getElementById("sentiment-model"), served, { usual: "byScript", answers, changed: again });
   const inputs = () => (lines.checked ? linesOf(textarea) : textarea.value.trim());
   const make = (texts, explain = true) => {
     const route = model.chosen()?.task === "classification" ? "v1/classify" : "v1/sentiment";
-    return textRequest(route, texts, { ...model.options(), ...(explain && { explain, ...(memory.checked && { layer: 0, units: UNITS }) }) });
+    return textRequest(route, texts, { ...model.options(), ...(explain && { explain, ...memory.options(1, 0) }) });
   };
-  const draw = once(drawResult);
+  const draw = once((result, text, isOneOfMany) => drawResult(result, text, isOneOfMany, memory.choose));
   const job = new Job("sentiment", {
     request: () => ({ sources: [inputs()].flat(), steps: stepsOf(make, inputs()) }),
-    ask: ({ sources }, signal, progress) => inParts(sources, (part) => explained(make, part, (request) => post(request, signal)), progress),
+    ask: ({ sources }, signal, progress) => inParts(sources, (part) => memory.asked(() => explained(make, part, (request) => post(request, signal))), progress),
     draw: ({ results, sources }) => results.map((result, at) => draw(result, sources[at], sources.length > FEW)),
     summary: ({ results }) => results.map(verdict).join(". "),
-    fields: { text: fieldOf(textarea), lines: fieldOf(lines), memory: fieldOf(memory), model: model.field },
+    fields: { text: fieldOf(textarea), lines: fieldOf(lines), memory: memory.field, model: model.field },
   });
-  memory.addEventListener("change", again);
   showDomain(job.form, fits, () => model.field.get());
   whenModels(() => {
     job.setServed(served().length > 0);
@@ -74,8 +73,8 @@ function verdict({ label, score, model }) {
 }
 
 /** `isOneOfMany`: the text is shown, and its plot folded. */
-function drawResult(result, text, isOneOfMany) {
-  const words = () => drawWords(result, text);
+function drawResult(result, text, isOneOfMany, relayer) {
+  const words = () => drawWords(result, text, relayer);
   return element(
     "div",
     { className: "result" },
@@ -86,8 +85,8 @@ function drawResult(result, text, isOneOfMany) {
   );
 }
 
-/** The text coloured by its sentiment after each token, a line, its numbers and, if requested, the memory. */
-function drawWords(result, text) {
+/** The text coloured by its sentiment after each token, a line, its numbers and, if requested, the memory: `relayer(layer)` asks for another layer. */
+function drawWords(result, text, relayer) {
   const { tokens, probabilities, labels, activations, method } = result.explanation;
   const shown = labels.includes("positive") ? "positive" : result.label;
   const column = labels.indexOf(shown);
@@ -109,6 +108,6 @@ function drawWords(result, text) {
       const rows = words.map((word, at) => [word, ...probabilities[at].map((value) => percent(value, 1))]);
       return table(about, [say("token"), ...labels.map(labelWords)], rows);
     }),
-    ...(activations ? [drawMemory(activations, words, cursor)] : []),
+    ...(activations ? [drawMemory(activations, words, cursor, { relayer })] : []),
   ];
 }

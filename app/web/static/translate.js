@@ -4,14 +4,16 @@ import { disclosure, element, folded, table } from "./dom.js";
 import { ofTask, showDomain } from "./domain.js";
 import { fieldOf } from "./fields.js";
 import { Job } from "./job.js";
+import { memorySwitch } from "./memoryswitch.js";
 import { modelChoice } from "./modelchoice.js";
 import { languagesOf, modelsOf, whenModels } from "./models.js";
 import { FEW, inParts, stepsOf } from "./parts.js";
 import { heatmap } from "./plots/heatmap.js";
 import { wordOf } from "./plots/strip.js";
 import { registerChoice } from "./registerchoice.js";
-import { events, textRequest, withAttention } from "./requests.js";
-import { drawScore, drawSentence, once } from "./results.js";
+import { events, textRequest, withDetails } from "./requests.js";
+import { drawRefusedMemory, drawScore, drawSentence, once } from "./results.js";
+import { drawRuns } from "./runs.js";
 import { linesOf, textOf, wireText } from "./textjob.js";
 import { languageNames, percent, say, whenSpoken } from "./words.js";
 
@@ -34,16 +36,25 @@ export function translateJob() {
   };
   const model = modelChoice(document.getElementById("translate-model"), served, { usual: "byDefault", changed });
   const register = registerChoice(document.getElementById("translate-register"), model.chosen, () => job.changed());
-  const make = (inputs, attention = true) => textRequest("v1/translate", inputs, { ...model.options(), ...register.options(), stream: true, ...(attention && { attention }) });
-  const [draw, drawGrowing] = [once(drawResult), once(growing)];
+  const memory = memorySwitch(document.getElementById("translate-memory"), () => {
+    job.changed();
+    if (job.answered) job.run();
+  });
+  const details = () => ["attention", ...(memory.isOn() ? ["explain"] : [])];
+  const make = (inputs, wanted = details()) => {
+    const explain = wanted.includes("explain") && memory.options([inputs].flat().length);
+    return textRequest("v1/translate", inputs, { ...model.options(), ...register.options(), stream: true, ...(wanted.includes("attention") && { attention: true }), ...explain });
+  };
+  const draw = once((result, source, isOneOfMany) => drawResult(result, source, isOneOfMany, memory));
+  const drawGrowing = once(growing);
   const job = new Job("translate", {
     request: () => ({ sources: [linesOf(textarea)].flat(), steps: stepsOf(make, linesOf(textarea)) }),
     ask: ({ sources }, signal, progress) =>
-      inParts(sources, (part, show) => withAttention((attention) => make(part, attention), (asked) => streamed(asked, signal, show)), progress),
+      inParts(sources, (part, show) => memory.asked(() => withDetails(details(), (wanted) => make(part, wanted), (asked) => streamed(asked, signal, show))), progress),
     draw: ({ results, sources }) =>
       results.map((result, at) => (result.model === undefined ? drawGrowing(result, sources[at]).show() : draw(result, sources[at], sources.length > FEW))),
     summary: ({ results }) => results.map(({ text }) => text).join(". "),
-    fields: { text: fieldOf(textarea), model: model.field, register: register.field },
+    fields: { text: fieldOf(textarea), model: model.field, register: register.field, memory: memory.field },
   });
 
   /** Say from which language the chosen model translates, and to which. */
@@ -86,10 +97,12 @@ function growing(result, source) {
   };
 }
 
-/** `isOneOfMany`: the alignment is folded. */
-function drawResult(result, source, isOneOfMany) {
+/** `isOneOfMany`: the plots are folded. */
+function drawResult(result, source, isOneOfMany, memory) {
   const lang = languagesOf(result.model).at(-1) ?? "ko";
   const alignment = () => drawAlignment(result.attention);
+  const { runs } = result.explanation ?? {};
+  const networks = () => drawRuns(runs, { named: "writes", relayer: memory.choose, lang });
   return element(
     "div",
     { className: "result" },
@@ -97,6 +110,7 @@ function drawResult(result, source, isOneOfMany) {
     drawSentence(result.text, lang),
     drawScore(result),
     ...(!result.attention ? [] : isOneOfMany ? [folded(say("alignment"), alignment)] : alignment()),
+    ...(!runs ? (memory.isOn() ? [drawRefusedMemory()] : []) : isOneOfMany ? [folded(say("memoryOf"), networks)] : networks()),
   );
 }
 

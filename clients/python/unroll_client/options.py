@@ -55,6 +55,16 @@ class CaptionOptions(TypedDict, total=False):
         int,
         "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
+    explain: Annotated[
+        bool,
+        "Add `explanation`: hidden states, cells and gates of each network at each token that it reads and writes.",
+    ]
+    layer: Annotated[
+        int, "With `explain`: the layer, counted from 0; of a network with fewer layers the last one, as when left out."
+    ]
+    units: Annotated[
+        int, "With `explain`: return this number of units, those whose hidden state changes most. By default all units."
+    ]
     max_tokens: Annotated[
         int, "Limit of tokens in an answer, or in each sentence that is read on its own; the model's own when left out."
     ]
@@ -111,6 +121,16 @@ class TranslateOptions(TypedDict, total=False):
     ]
     source: Annotated[str, "Language of the inputs; `en` when left out."]
     target: Annotated[str, "Language to translate to; `ko` when left out."]
+    explain: Annotated[
+        bool,
+        "Add `explanation`: hidden states, cells and gates of each network at each token that it reads and writes.",
+    ]
+    layer: Annotated[
+        int, "With `explain`: the layer, counted from 0; of a network with fewer layers the last one, as when left out."
+    ]
+    units: Annotated[
+        int, "With `explain`: return this number of units, those whose hidden state changes most. By default all units."
+    ]
     max_tokens: Annotated[
         int, "Limit of tokens in an answer, or in each sentence that is read on its own; the model's own when left out."
     ]
@@ -170,6 +190,16 @@ class CompleteOptions(TypedDict, total=False):
     truncate: Annotated[
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
+    ]
+    explain: Annotated[
+        bool,
+        "Add `explanation`: hidden states, cells and gates of each network at each token that it reads and writes.",
+    ]
+    layer: Annotated[
+        int, "With `explain`: the layer, counted from 0; of a network with fewer layers the last one, as when left out."
+    ]
+    units: Annotated[
+        int, "With `explain`: return this number of units, those whose hidden state changes most. By default all units."
     ]
     max_tokens: Annotated[
         int, "Limit of tokens in an answer, or in each sentence that is read on its own; the model's own when left out."

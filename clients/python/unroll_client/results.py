@@ -41,9 +41,10 @@ class DirectionActivations(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerActivations(Value):
-    """Activations of a layer."""
+    """Activations of a layer of all `layers`."""
 
     layer: int
+    layers: int
     network: str
     directions: list[DirectionActivations]
 
@@ -202,8 +203,28 @@ class Hypothesis(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetworkRun(Value):
+    """An encoder or a decoder, step by step: the token that each step reads, and of a decoder the one that follows from
+    it."""
+
+    part: str
+    sentence: int | None = None
+    reads: list[str | None] | None = None
+    writes: list[str | None] | None = None
+    activations: LayerActivations
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenExplanation(Value):
+    """What the networks did when they wrote an answer."""
+
+    runs: list[NetworkRun]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SentenceResult(Hypothesis, TaskResult):
-    """The best hypothesis for an input. `confidence` and `unsure` are of calibrated models."""
+    """The best hypothesis for an input. `confidence` and `unsure` are of calibrated models, `explanation` with
+    `explain`."""
 
     answer_kind = "tokens"
 
@@ -212,6 +233,7 @@ class SentenceResult(Hypothesis, TaskResult):
     hypotheses: list[Hypothesis] | None = None
     seed: int | None = None
     next: list[NextToken] | None = None
+    explanation: TokenExplanation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

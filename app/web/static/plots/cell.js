@@ -26,8 +26,8 @@ const KINDS = {
   plain: { boxes: { hidden: 200 }, lines: "M10 24H470M238 70V24", dots: [], state: "hidden" },
 };
 
-/** The diagram of a cell whose `parts` are rows of numbers, one for each of the units, by token. `show(at)` shows a token. */
-export function cellDiagram(parts, words) {
+/** The diagram of a cell whose `parts` are rows of numbers, one for each of the units, by token. `step(at)` says what it does at a token, `show(at)` shows one. */
+export function cellDiagram(parts, step, words) {
   const kind = "forget" in parts ? KINDS.lstm : "update" in parts ? KINDS.gru : KINDS.plain;
   const boxes = Object.entries(kind.boxes).map(([part, left]) => box(part, left));
   const token = svg("text", { x: 14, y: 146, class: "token-name" });
@@ -44,7 +44,7 @@ export function cellDiagram(parts, words) {
     const means = boxes.map(({ part, fill }) => fill(at === null ? null : mean(parts[part][at])));
     const told = at === null ? say("cellRests") : boxes.map(({ part }, place) => `${say(`part_${part}`)} ${number(means[place])}`).join(", ");
     root.setAttribute("aria-label", at === null ? told : say("cellAt", { token: words[at], gates: told }));
-    token.textContent = at === null ? "" : say("cellReads", { token: words[at] });
+    token.textContent = at === null ? "" : step(at);
   }
   show(null);
   return { root, show };

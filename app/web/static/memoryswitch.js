@@ -1,0 +1,40 @@
+// The switch that asks for the memory of a network, and the layer that is shown.
+
+import { fieldOf } from "./fields.js";
+
+const UNITS = 64; // of a layer: more rows would be thinner than a pixel
+const FEW_UNITS = 20; // of each of many answers
+
+/** Wire the switch `box`; `again()` asks anew when it, or the layer, has changed. */
+export function memorySwitch(box, again) {
+  let layer = null; // null: the usual one
+  box.addEventListener("change", again);
+
+  function choose(chosen) {
+    layer = chosen;
+    again();
+  }
+
+  /** What `ask()` returns; without the chosen layer if the model has fewer. */
+  async function asked(ask) {
+    try {
+      return await ask();
+    } catch (problem) {
+      if (layer === null || !problem.options?.includes("layer")) throw problem;
+      layer = null;
+      return ask();
+    }
+  }
+
+  return {
+    field: fieldOf(box),
+    isOn: () => box.checked,
+    /** The options of a request for `count` inputs; `usual` is the layer without a choice. */
+    options: (count = 1, usual = null) => {
+      const shown = layer ?? usual;
+      return box.checked ? { explain: true, units: count > 1 ? FEW_UNITS : UNITS, ...(shown !== null && { layer: shown }) } : {};
+    },
+    choose,
+    asked,
+  };
+}
