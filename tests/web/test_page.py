@@ -286,7 +286,8 @@ def test_korean_browser_on_a_narrow_screen_in_the_dark(browser: Browser, server:
         browser, server, locale="ko-KR", viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True
     )
     page = visit.go("/")
-    page.get_by_role("switch", name="기억 보기").check()
+    for switch in page.get_by_role("switch", name="기억 보기").all():
+        switch.check()
     page.get_by_label("글", exact=True).fill("The plot makes no sense, but I smiled.")
     expect(page.locator(".film canvas")).to_have_count(6)  # the frames of the example clip
     for name in ("분석하기", "비교하기", "설명하기", "번역하기", "이어 쓰기", "태그 달기", "예측하기", "분류하기"):
@@ -316,7 +317,8 @@ def test_the_page_may_load_nothing_from_elsewhere(http: httpx.Client) -> None:
 
 def test_everything_that_is_operated_or_seen_has_a_name(visit: Visit) -> None:
     page = visit.go("/")
-    page.get_by_role("switch", name="Show the memory").check()
+    for switch in page.get_by_role("switch", name="Show the memory").all():
+        switch.check()
     page.get_by_label("Text", exact=True).fill("The plot makes no sense, but I smiled.")
     expect(page.locator(".film canvas")).to_have_count(6)  # the frames of the example clip
     for name in ("Analyse", "Compare", "Describe", "Translate", "What comes next?", "Tag", "Forecast", "Classify"):
