@@ -182,6 +182,11 @@ def test_paths_that_docs_name_exist(page: Path) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+def test_the_readme_is_short(page: str) -> None:
+    assert len(read(page).splitlines()) <= 80
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_make_targets_exist(page: str) -> None:
     there = re.findall(r"^([a-z][a-z%-]*):", read("Makefile"), re.MULTILINE)
