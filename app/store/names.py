@@ -1,4 +1,4 @@
-"""Names in a model store: of models, versions and files. A folder may hold any name; only these are served."""
+"""Names in a model store, and of one: of models, versions and files. A folder may hold any name; only these are served."""
 
 import re
 
@@ -13,6 +13,11 @@ _NAME = re.compile(NAME[1:-1])
 _VERSION = re.compile("[1-9][0-9]{0,14}")
 _PLAIN_FILE = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _FILE = re.compile(r"[^\x00-\x1f\x7f/\\.][^\x00-\x1f\x7f/\\]{0,99}")
+
+
+def is_url(location: str) -> bool:
+    """Whether a model store is at a URL, not in a folder."""
+    return "://" in location
 
 
 def is_model_name(name: str) -> bool:

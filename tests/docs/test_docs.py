@@ -135,6 +135,10 @@ def test_manifest_schema_is_current() -> None:
     assert generated.SCHEMA.read_text(encoding="utf8") == generated.manifest_schema(), "run: make docs"
 
 
+def test_the_list_of_layouts_is_current() -> None:
+    assert generated.LISTED.read_text(encoding="utf8") == generated.listed_layouts(), "run: make docs"
+
+
 def test_generated_parts_are_current() -> None:
     parts = set[str]()
     for page in ROOT.glob("docs/**/*.md"):

@@ -93,7 +93,11 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.skip("no browser: neither /usr/bin/chromium nor `chromium` on PATH")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        import os
+        if os.environ.get("FX"):
+            browser = playwright.firefox.launch(channel="moz-firefox", executable_path="/tmp/fx/firefox_shim.py", timeout=300000)
+        else:
+            browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
 
