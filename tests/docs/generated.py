@@ -30,7 +30,8 @@ def manifest_schema() -> str:
 def listed_layouts() -> str:
     """A line for each layout of `unroll import`."""
     return "".join(
-        f"{layout.name}\t{layout.source}\tvocabularies: {', '.join(layout.vocabularies)}\n" for layout in LAYOUTS.values()
+        f"{layout.name}\t{layout.source}\tvocabularies: {', '.join(layout.vocabularies)}\n"
+        for layout in LAYOUTS.values()
     )
 
 

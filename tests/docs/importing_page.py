@@ -44,7 +44,9 @@ def commands(block: str) -> list[str]:
 
 def transcript(block: str) -> str:
     """A transcript with what its commands print now, in the current folder, but for lines that it leaves out."""
-    ran = [(command, "".join(map(_printed, command.split(" && "))), shown) for command, shown in _COMMAND.findall(block)]
+    ran = [
+        (command, "".join(map(_printed, command.split(" && "))), shown) for command, shown in _COMMAND.findall(block)
+    ]
     return "\n".join(f"$ {command}\n{_cut(printed, shown)}" for command, printed, shown in ran)
 
 
