@@ -1,4 +1,4 @@
-"""Names in a model store, and of one: of models, versions and files. A folder may hold any name; only these are served."""
+"""Names in a model store: of models, versions and files. A folder may hold any name; only these are served."""
 
 import re
 

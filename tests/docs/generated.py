@@ -1,4 +1,5 @@
-"""The parts of `docs/` that are generated from code, and the list of `unroll layouts`: `python -m tests.docs.generated` writes them.
+"""The parts of `docs/` that are generated from code, and the list of `unroll layouts`: `python -m tests.docs.generated`
+writes them.
 
 A page contains a generated part between `<!-- generated: NAME -->` and `<!-- end -->`.
 """

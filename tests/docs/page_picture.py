@@ -1,4 +1,4 @@
-"""`python -m tests.docs.page_picture` takes docs/page.png: the page with the included models, at a word of a text and with its memory."""
+"""`python -m tests.docs.page_picture` takes docs/page.png: the page with the included models, a text and its memory."""
 
 import tempfile
 from pathlib import Path

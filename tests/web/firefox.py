@@ -1,7 +1,7 @@
 """Firefox as a distribution packages it, for Playwright: run as `python firefox.py FIREFOX [OPTION]...`.
 
-Playwright speaks WebDriver BiDi with it, and sends commands that are younger than an extended-support release. This passes messages
-between the two, and answers a command that Firefox does not know as done: then it is as if the option were not set.
+Playwright speaks WebDriver BiDi with it, and sends commands that are younger than an extended-support release. This
+passes messages between the two, and answers a command that Firefox does not know as done: the option stays unset.
 """
 
 import asyncio

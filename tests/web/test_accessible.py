@@ -1,4 +1,4 @@
-"""axe-core on the page: names, roles, headings and contrast, with the answer of every task, in each colour scheme and language."""
+"""axe-core on the page: names, roles, headings and contrast with the answer of every task, in each colour scheme."""
 
 from typing import Any
 

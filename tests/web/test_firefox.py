@@ -1,5 +1,7 @@
-"""The page in Firefox: each task, streams, many lines, files that are dropped, languages and reloads, with no error in the console. These
-are tests of Chromium, run again with the Firefox of the system; those that hold requests back stay with Chromium."""
+"""The page in Firefox: each task, streams, many lines, dropped files, languages and reloads; no error in the console.
+
+These are tests of Chromium, run again with the Firefox of the system; those that hold requests back stay with Chromium.
+"""
 
 import pytest
 from playwright.sync_api import Browser
