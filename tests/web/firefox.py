@@ -19,14 +19,16 @@ async def main(firefox: str, *options: str) -> int | None:
     """Run until Firefox ends. Returns its exit status."""
     process = await asyncio.create_subprocess_exec(firefox, *options, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
-    async for line in process.stderr:
+    address = ""
+    while not address:
+        line = await process.stderr.readline()
+        if not line:
+            return await process.wait()
         if found := _LISTENING.search(line):
-            break
-    else:
-        return await process.wait()
+            address = f"{found[1].decode()}/session"
 
     async def between(playwright: ServerConnection) -> None:
-        async with connect(f"{found[1].decode()}/session", max_size=None, ping_interval=None) as browser:
+        async with connect(address, max_size=None, ping_interval=None) as browser:
 
             async def there() -> None:
                 async for message in playwright:
