@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # What serving needs, and then the rest in the same environment. An environment that has the rest has both stamps.
 $(SERVING): $(BUILT_FROM)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing what serving needs into $(VENV): about 0.9 GB with a CPU build of torch"
+	@echo "installing what serving needs into $(VENV): about 1.1 GB with a CPU build of torch"
 	$(PIP) "torch>=2.11,<2.14"
 	$(PIP) --editable .
 	touch $(SERVING)

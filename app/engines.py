@@ -14,8 +14,9 @@ from app.machine import available_cores, available_memory
 from app.settings import Settings
 from app.store.listing import version_folders
 from app.store.model_store import Version, inspect_version, read_store
+from app.store.names import is_url
 from app.store.one_model import OneModelStore, versions_of_one_model
-from app.store.remote import RemoteStore, is_url
+from app.store.remote import RemoteStore
 from app.store.stores import FolderStore, Store
 
 _MOST_ENGINES = 4  # by default

@@ -15,8 +15,9 @@ import click
 from app.cli.messages import errors_as_messages
 from app.errors import UnrollError, printable
 from app.store.listing import list_store
+from app.store.names import is_url
 from app.store.pulling import chosen_versions, pull_version, store_in
-from app.store.remote import RemoteStore, is_url
+from app.store.remote import RemoteStore
 
 _DISTRIBUTION = "unroll-serve"
 _GIT = "git+"

@@ -1,14 +1,17 @@
 """The options of `unroll serve`; `app.cli.serving` runs it."""
 
 import gc
+from pathlib import Path
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
 from app.cli.settings_options import GroupedCommand, settings_options
+from app.cli.store_option import HOW_TO_GET_MODELS
 from app.engine.forking import template_for
 from app.settings import Settings
+from app.store.names import is_url
 
 
 @click.command(cls=GroupedCommand)
@@ -20,6 +23,8 @@ def serve(**options: Any) -> None:
     """
     gc.disable()  # imports leave no garbage, and searching them for it takes a seventh of the start
     settings = _settings(options)
+    if not is_url(settings.store) and not Path(settings.store).is_dir():  # before imports of seconds
+        raise click.BadParameter(f"{settings.store} is not a folder; {HOW_TO_GET_MODELS}", param_hint="--store")
     template = template_for(settings.devices, settings.threads)
     try:
         from app.cli.serving import run_service  # while the template imports torch

@@ -72,8 +72,6 @@ def _source(settings: Settings) -> Store:
         bring_up_to_date(source)
     except StoreUnreachable as error:
         raise click.BadParameter(error.detail, param_hint="--store") from error
-    if not source.root.is_dir():
-        raise click.BadParameter(f"{settings.store} is not a folder; {HOW_TO_GET_MODELS}", param_hint="--store")
     if not source.listing().folders:
         click.echo(f"The model store {settings.store} has no model: {HOW_TO_GET_MODELS}", err=True)
     return source

@@ -15,6 +15,11 @@ _PLAIN_FILE = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _FILE = re.compile(r"[^\x00-\x1f\x7f/\\.][^\x00-\x1f\x7f/\\]{0,99}")
 
 
+def is_url(location: str) -> bool:
+    """Whether a model store is at a URL, not in a folder."""
+    return "://" in location
+
+
 def is_model_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 

@@ -31,10 +31,6 @@ Marks = Mapping[str, str | None]  # change marks of remote files, see `RemoteFil
 Damaged = dict[str, list[str | None]]  # files that do not match the manifest: mark and SHA-256 of the copy
 
 
-def is_url(location: str) -> bool:
-    return "://" in location
-
-
 class RemoteStore:
     """The store at `url`, mirrored into its own folder below `cache`."""
 

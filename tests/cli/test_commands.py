@@ -32,6 +32,7 @@ _LIGHT_COMMANDS = [
     ("--help",),
     ("list",),
     ("show", "sentiment-en"),
+    ("layouts",),
     ("ask", "translate", "--help"),
     *((name, "-h") for name in COMMANDS if name != "serve"),
     ("key", "new", "--name", "alice"),

@@ -1,4 +1,5 @@
-"""The parts of `docs/` that are generated from code: `python -m tests.docs.generated` writes them.
+"""The parts of `docs/` that are generated from code, and the list of `unroll layouts`: `python -m tests.docs.generated`
+writes them.
 
 A page contains a generated part between `<!-- generated: NAME -->` and `<!-- end -->`.
 """
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.cli.layouts import LISTED
+from app.importers.layouts import LAYOUTS
 from app.settings import Settings
 from app.store.manifest import Manifest
 from tests.docs.metrics import sampled_metrics
@@ -23,6 +26,14 @@ def manifest_schema() -> str:
     """The JSON schema of a manifest."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Manifest.model_json_schema()
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def listed_layouts() -> str:
+    """A line for each layout of `unroll import`."""
+    return "".join(
+        f"{layout.name}\t{layout.source}\tvocabularies: {', '.join(layout.vocabularies)}\n"
+        for layout in LAYOUTS.values()
+    )
 
 
 def settings_table() -> str:
@@ -71,5 +82,6 @@ def current(page: str) -> str:
 
 if __name__ == "__main__":
     SCHEMA.write_text(manifest_schema(), encoding="utf8")
+    LISTED.write_text(listed_layouts(), encoding="utf8")
     for path in DOCS.rglob("*.md"):
         path.write_text(current(path.read_text(encoding="utf8")), encoding="utf8")

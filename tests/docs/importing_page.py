@@ -28,6 +28,7 @@ FILES = ROOT / "docs" / "importing"
 PAGES = {ROOT / "docs" / "importing.md": Path("."), ROOT / "README.md": Path("docs/importing")}  # where the files are
 BLOCK = re.compile(r"```console\n(\$ (?:(?!```).)*?unroll (?:import|export) .*?)```", re.DOTALL)
 
+_COMMAND = re.compile(r"^\$ (.*(?<!\\)(?:\\\n.*(?<!\\))*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 SAVING = re.compile(r"(?<=```python\n)(import unroll\n.*?)```\n\n```text\n(.*?)(?=```)", re.DOTALL)
 
 
@@ -38,12 +39,23 @@ def blocks(page: Path) -> list[str]:
 
 def commands(block: str) -> list[str]:
     """The commands of a transcript, as they are printed. Those that go on in the next line end in a backslash there."""
-    return re.findall(r"^\$ (.*(?<!\\)(?:\\\n.*(?<!\\))*)$", block, re.MULTILINE)
+    return [command for command, _ in _COMMAND.findall(block)]
 
 
 def transcript(block: str) -> str:
-    """A transcript with what its commands print now, in the current folder."""
-    return "\n".join(f"$ {command}\n{_printed(command)}" for command in commands(block))
+    """A transcript with what its commands print now, in the current folder, but for lines that it leaves out."""
+    ran = [
+        (command, "".join(map(_printed, command.split(" && "))), shown) for command, shown in _COMMAND.findall(block)
+    ]
+    return "\n".join(f"$ {command}\n{_cut(printed, shown)}" for command, printed, shown in ran)
+
+
+def _cut(printed: str, shown: str) -> str:
+    """What is printed, with as many lines before and after a line `...` as are shown."""
+    before, is_cut, after = shown.rstrip("\n").partition("\n...\n")
+    lines = printed.splitlines(keepends=True)
+    first, last = (len(part.splitlines()) for part in (before, after))
+    return "".join([*lines[:first], "...\n", *lines[-last:]]) if is_cut else printed
 
 
 def saving(code: str) -> str:

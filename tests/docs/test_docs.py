@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount, Route
 
 from app.api import pages, problems
+from app.cli.layouts import LISTED
 from app.cli.main import main
 from app.engine_metrics import ServiceFigures
 from app.errors import ImportFailed
@@ -135,6 +136,10 @@ def test_manifest_schema_is_current() -> None:
     assert generated.SCHEMA.read_text(encoding="utf8") == generated.manifest_schema(), "run: make docs"
 
 
+def test_the_list_of_layouts_is_current() -> None:
+    assert LISTED.read_text(encoding="utf8") == generated.listed_layouts(), "run: make docs"
+
+
 def test_generated_parts_are_current() -> None:
     parts = set[str]()
     for page in ROOT.glob("docs/**/*.md"):
@@ -180,6 +185,11 @@ def test_every_page_is_in_an_index() -> None:
 def test_paths_that_docs_name_exist(page: Path) -> None:
     named = re.findall(r"`((?:app|training|tests|docs|\.ci)/[\w./-]*)`", page.read_text(encoding="utf8"))
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+def test_the_readme_is_short(page: str) -> None:
+    assert len(read(page).splitlines()) <= 80
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])

@@ -1,5 +1,6 @@
 """The included models get the examples of the page right: a new example needs its right answer here."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,12 @@ def texts_of(script: str) -> list[str]:
     assert len(lists) == 2
     pairs = re.findall(r'\[\s*"\w\w",((?:\s*"[^"]*"(?: \+)?)+),?\s*\]', "".join(lists))
     return ["".join(re.findall(r'"([^"]*)"', text)) for text in pairs]
+
+
+def test_korean_describes_each_included_model() -> None:
+    described = re.findall(r'^  "([^"]+)":', (PAGE / "words/ko-models.js").read_text(encoding="utf8"), re.MULTILINE)
+    manifests = [json.loads(path.read_text(encoding="utf8")) for path in STORE.glob("*/*/manifest.json")]
+    assert sorted(described) == sorted({manifest["description"] for manifest in manifests})
 
 
 def results(http: httpx.Client, path: str, texts: list[str]) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """A real browser, and a visit to the server that records the requests and errors of the page."""
 
+import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
+
+from tests.web import firefox as firefox_driver
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -86,14 +90,35 @@ def new_page(browser: Browser, **context: Any) -> Page:
     return page
 
 
+def chromium() -> str | None:
+    """The path of Chromium; None if it is not installed."""
+    return "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, for a module: while it runs, no other test in this thread can run an event loop."""
-    path = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
+    path = chromium()
     if path is None:
         pytest.skip("no browser: neither /usr/bin/chromium nor `chromium` on PATH")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Firefox of the system, for a module."""
+    path = shutil.which("firefox-esr") or shutil.which("firefox")
+    if path is None:
+        pytest.skip("NO FIREFOX: neither `firefox-esr` nor `firefox` on PATH (apt-get install firefox-esr)")
+    script = tmp_path_factory.mktemp("firefox") / "firefox"
+    command = shlex.join([sys.executable, firefox_driver.__file__, path])
+    script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    script.chmod(0o755)
+    with sync_playwright() as playwright:
+        browser = playwright.firefox.launch(channel="moz-firefox", executable_path=script, timeout=WAIT_MILLISECONDS)
         yield browser
         browser.close()
 

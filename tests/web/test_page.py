@@ -174,6 +174,8 @@ def test_both_languages_have_words_for_every_problem(visit: Visit) -> None:
     for kind in ALL_KINDS:
         assert english[f"problem.{kind.slug}"] == kind.title
         assert re.search("[가-힣]", korean[f"problem.{kind.slug}"])
+    helps = page.evaluate("import('/assets/web/words/ko-help.js').then((words) => Object.keys(words.default))")
+    assert sorted(helps) == sorted(kind.slug for kind in ALL_KINDS)
 
 
 def test_markup_in_a_text_stays_text(visit: Visit) -> None:

@@ -43,7 +43,7 @@ export function disclosure(summary, make) {
   const details = element("details", { className: "numbers" }, element("summary", { textContent: summary }));
   details.addEventListener("toggle", () => {
     if (!details.open || details.childElementCount > 1) return;
-    const shown = element("div", { className: "scrolled", tabIndex: 0, role: "region", ariaLabel: summary }, make());
+    const shown = element("div", { className: "scrolled", tabIndex: 0, role: "group", ariaLabel: summary }, make());
     details.append(shown);
   });
   return details;

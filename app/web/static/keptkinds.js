@@ -110,5 +110,5 @@ function tokenWords(text) {
 function drawValues({ values, targets }) {
   const rows = values.map((row, at) => [`+${at + 1}`, ...row.map((value) => number(value))]);
   const about = say("forecastTable");
-  return [element("div", { className: "scrolled", tabIndex: 0, role: "region", ariaLabel: about }, table(about, [say("keptStep"), ...targets], rows))];
+  return [element("div", { className: "scrolled", tabIndex: 0, role: "group", ariaLabel: about }, table(about, [say("keptStep"), ...targets], rows))];
 }

@@ -52,7 +52,7 @@ export function translateJob() {
     ask: ({ sources }, signal, progress) =>
       inParts(sources, (part, show) => memory.asked(() => withDetails(details(), (wanted) => make(part, wanted), (asked) => streamed(asked, signal, show))), progress),
     draw: ({ results, sources }) =>
-      results.map((result, at) => (result.model === undefined ? drawGrowing(result, sources[at]).show() : draw(result, sources[at], sources.length > FEW))),
+      results.map((result, at) => (result.model === undefined ? drawGrowing(result, sources[at], model.chosen()?.languages).show() : draw(result, sources[at], sources.length > FEW))),
     summary: ({ results }) => results.map(({ text }) => text).join(". "),
     fields: { text: fieldOf(textarea), model: model.field, register: register.field, memory: memory.field },
   });
@@ -86,9 +86,9 @@ async function streamed(request, signal, show) {
 }
 
 /** A translation that grows: `show()` returns its element with the text so far. */
-function growing(result, source) {
-  const text = element("p", { className: "sentence growing", lang: "ko" });
-  const root = element("div", { className: "result" }, drawSource(source), text);
+function growing(result, source, languages = []) {
+  const text = element("p", { className: "sentence growing", lang: languages.at(-1) ?? "" });
+  const root = element("div", { className: "result" }, drawSource(source, languages[0]), text);
   return {
     show() {
       if (text.textContent !== result.text) text.textContent = result.text;
@@ -106,7 +106,7 @@ function drawResult(result, source, isOneOfMany, memory) {
   return element(
     "div",
     { className: "result" },
-    drawSource(source),
+    drawSource(source, languagesOf(result.model)[0]),
     drawSentence(result.text, lang),
     drawScore(result),
     ...(!result.attention ? [] : isOneOfMany ? [folded(say("alignment"), alignment)] : alignment()),
@@ -114,8 +114,8 @@ function drawResult(result, source, isOneOfMany, memory) {
   );
 }
 
-function drawSource(textContent) {
-  return element("p", { className: "source", lang: "en", textContent });
+function drawSource(textContent, lang = "") {
+  return element("p", { className: "source", lang, textContent });
 }
 
 function drawAlignment({ source, target, weights }) {
