@@ -71,6 +71,7 @@ def create_app(
     service_folder: Path | None = None,
     is_first: bool = True,
     metrics: Metrics | None = None,
+    cluster: lifespan.Cluster | None = None,
 ) -> FastAPI:
     """An app that serves `tasks`. The other arguments are those of `lifespan.Parts`."""
     settings, metrics = settings or Settings(), metrics or Metrics()
@@ -95,6 +96,7 @@ def create_app(
         engines,
         service_folder,
         is_first,
+        cluster,
     )
     app = FastAPI(
         title="Unroll",
