@@ -34,7 +34,7 @@ class EngineMember:
         self._keys = keys
         self._device = device
         self._endpoint = endpoint
-        self._stack = AsyncExitStack()
+        self._stack, self._following = AsyncExitStack(), AsyncExitStack()
         self._membership: Membership
         self._client = EngineClient([], key=keys.public)
         self._last_ready = time.monotonic()
@@ -62,7 +62,7 @@ class EngineMember:
 
         self._membership.on_change = follow
         await self._stack.enter_async_context(self._client)
-        await self._stack.enter_async_context(self._membership.following())
+        await self._following.enter_async_context(self._membership.following())
         self._client.set_endpoints([self._endpoint])
         while not self._client.view.is_ready:  # noqa: ASYNC110 - a started engine reports by itself
             await asyncio.sleep(_POLL_SECONDS)
@@ -71,7 +71,7 @@ class EngineMember:
 
     async def stop(self) -> None:
         """Answer what is here, for at most `drain_seconds`, and end."""
-        await self._membership.leave()
+        await self._following.aclose()  # front ends learn that it leaves
         end, quiet = time.monotonic() + self._settings.drain_seconds, time.monotonic()
         received = self._received
         while time.monotonic() < min(end, quiet + _QUIET_SECONDS):

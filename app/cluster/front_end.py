@@ -44,7 +44,4 @@ class FrontEndMember:
 
         self._membership.on_change = follow
         async with self._membership.following():
-            try:
-                yield
-            finally:
-                await self._membership.leave()
+            yield

@@ -49,7 +49,7 @@ class Membership:
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        """Follow the directory, and report what changes here, inside this context."""
+        """Follow the directory, and report what changes here, inside this context; then leave the cluster."""
         tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._keep_reported())]
         self.on_change(self.directory)
         try:
@@ -58,11 +58,8 @@ class Membership:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def leave(self) -> None:
-        """Tell the coordinator, if there is one, that this member ends."""
-        with suppress(Exception):
-            await self._coordinate("leave", self.name)
+            with suppress(Exception):  # there may be no coordinator
+                await self._coordinate("leave", self.name)
 
     def change(self, **members: Any) -> None:
         """Change what is reported of this member."""

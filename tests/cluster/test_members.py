@@ -106,7 +106,7 @@ def test_no_request_fails_while_engines_the_coordinator_and_versions_change(stor
         assert loaded(one) == loaded(other) == [3, 2]
         cluster.start_engine()  # it learns the desired versions
         cluster.stop_engine()
-        assert version_of(one, version=2) == 2
+        assert version_of(one, model=NAME, version=2) == 2
         assert version_of(other) == 3
     for each in (load, other_load):
         assert {status for _, _, status, _ in each.answers} == {200}
