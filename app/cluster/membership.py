@@ -44,7 +44,7 @@ class Membership:
 
     async def join(self) -> None:
         """Report, and learn the directory; wait for a coordinator if there is none."""
-        while not await self._try(self._send):  # noqa: ASYNC110 - the coordinator tells nobody that it is back
+        while not await self._try(self._send):  # noqa: ASYNC110 - the coordinator cannot say that it is back
             await asyncio.sleep(_RETRY_SECONDS)
 
     @asynccontextmanager
@@ -78,7 +78,7 @@ class Membership:
 
     def learn(self, directory: Directory) -> None:
         """Take over a directory, unless a newer one of the same coordinator is known. A coordinator that knows an older
-        desired state is told the newer one."""
+        desired state gets the newer one."""
         known: Directory | None = getattr(self, "directory", None)
         if known is not None and known.coordinator == directory.coordinator and known.number > directory.number:
             return

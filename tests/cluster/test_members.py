@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from app.cluster import ClusterOptions
 from app.cluster.coordinator import Coordinator
@@ -131,6 +132,14 @@ def test_engines_are_as_many_as_the_pending_steps_ask_for() -> None:
     assert policy(Context()) == (1.0, {})
     assert policy(Context(one=400.0)) == (1.0, {})
     assert policy(Context(one=4000.0, two=1000.0)) == (5.0, {})
+
+
+def test_the_file_for_serve_deploy_has_valid_options() -> None:
+    written = yaml.safe_load((Path(__file__).parents[2] / "deploy/ray/serve.yaml").read_text(encoding="utf8"))
+    (application,) = written["applications"]
+    assert application["import_path"] == "app.cluster:build"
+    settings = settings_of(ClusterOptions.model_validate(application["args"]))
+    assert settings.host == written["http_options"]["host"]
 
 
 def test_settings_are_those_of_the_options_and_must_protect_the_tasks(tmp_path: Path) -> None:

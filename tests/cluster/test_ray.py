@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,10 @@ def nodes(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with ExitStack() as stack:
         stack.callback(lambda: (os.environ.clear(), os.environ.update(before)))
         head = {"num_cpus": 4, "resources": {"front": 8, "engine": 1}, "include_dashboard": False, **memory}
-        cluster = Cluster(initialize_head=True, connect=False, head_node_args=head)
+        cluster = Cluster()
         stack.callback(cluster.shutdown)
-        others = [cluster.add_node(num_cpus=2, resources={"engine": 1}, **memory) for _ in range(2)]
+        started(lambda: cluster.add_node(**head))
+        others = [started(lambda: cluster.add_node(num_cpus=2, resources={"engine": 1}, **memory)) for _ in range(2)]
         cluster.wait_for_nodes()
         ray.init(address=cluster.address, log_to_driver=False, namespace="serve")
         stack.callback(ray.shutdown)
@@ -112,6 +113,17 @@ def nodes(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         serve.run(build(options), name="unroll", route_prefix="/")
         until(is_ready, "a ready service")
         yield Nodes(cluster, others, store)
+
+
+def started(start: Callable[[], Any], tries: int = 5) -> Any:
+    """A node. On a busy machine one may take longer than the 30 seconds that Ray waits."""
+    while True:
+        tries -= 1
+        try:
+            return start()
+        except Exception:
+            if not tries:
+                raise
 
 
 def is_ready() -> bool:
@@ -248,10 +260,11 @@ def test_a_killed_proxy_breaks_connections_which_the_client_retries(nodes: Nodes
 def the_process(*names: str) -> psutil.Process:
     """A process of Ray, by its title."""
     found: list[psutil.Process] = []
-    for process in psutil.Process().children(recursive=True) + list(psutil.process_iter()):
-        title = " ".join(process.cmdline()[:1]) if process.is_running() else ""
-        if title.startswith("ray::") and any(name in title for name in names):
-            found.append(process)
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it ended meanwhile
+            title = " ".join(process.cmdline())
+            if title.startswith("ray::") and any(name in title for name in names):
+                found.append(process)
     assert found, f"no process {names}"
     return found[0]
 

@@ -12,7 +12,7 @@ from app.engine.protocol import Status
 class EngineView:
     """All engines together, except leaving ones: statuses of the ready ones and their `places` in order, the expected
     `count`, the models that they serve or cannot load (`broken`), the number types of each loaded one, those in
-    `loading`, and whether any engine has ever been ready, and all that there were at one time."""
+    `loading`, and whether any engine has ever been ready, and all of them at one time."""
 
     ready: tuple[Status, ...]
     count: int

@@ -85,7 +85,7 @@ def service_timeout_ms(left: float | None, requested: int | None) -> int | None:
 
 
 def _is_lost(error: UnrollClientError) -> bool:
-    """Whether nobody knows if the request was executed: its connection broke, or a proxy failed."""
+    """Whether it is unknown if the request was executed: its connection broke, or a proxy failed."""
     if isinstance(error, ServiceFailed):
         return error.type == _NO_PROBLEM
     return isinstance(error, ConnectionFailed)
