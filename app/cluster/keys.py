@@ -6,8 +6,8 @@ import zmq
 
 
 class EngineKeys(NamedTuple):
-    """A pair of CURVE keys that all engines have. Front ends alone know the public one: with it they can connect, and the
-    link is encrypted (rfc.zeromq.org/spec/26)."""
+    """A pair of CURVE keys that all engines have. Front ends alone know the public one: with it they can connect, and
+    the link is encrypted (rfc.zeromq.org/spec/26)."""
 
     public: bytes
     secret: bytes
