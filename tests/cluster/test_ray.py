@@ -68,7 +68,9 @@ def nodes(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     environment = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
-        "RAY_raylet_start_wait_time_s": "120",
+        "RAY_raylet_start_wait_time_s": "300",  # a busy machine is many times slower
+        "RAY_agent_register_timeout_ms": "300000",
+        "RAY_worker_register_timeout_seconds": "300",
         "RAY_worker_niceness": "0",
         "RAY_AUTH_MODE": "disabled",
         "RAY_enable_metrics_collection": "0",
