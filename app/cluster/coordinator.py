@@ -107,7 +107,7 @@ class Coordinator:
     async def wait_for_all(self, revision: int) -> None:
         """Return when every live front end serves a revision, or after some seconds."""
         await self._wait(
-            lambda: all(one.applied >= revision for one in self._reports() if not one.endpoint), _APPLY_SECONDS
+            lambda: all(one.applied is None or one.applied >= revision for one in self._reports()), _APPLY_SECONDS
         )
 
     async def update_stores(self) -> None:

@@ -6,14 +6,14 @@ from app.desired_state import DesiredState
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A member: a front end, or an engine with its `endpoint`. `desired` is the newest desired state that it knows. A
-    front end serves the revision `applied` of it. `updates` is how often it brought its copy of the store up to
-    date."""
+    """A member: a front end, or an engine, which has an `endpoint` once it is ready. `desired` is the newest desired
+    state that it knows. A front end serves the revision `applied` of it; an engine has None. `updates` is how often it
+    brought its copy of the store up to date."""
 
     member: str
     endpoint: str = ""
     desired: DesiredState
-    applied: int = -1
+    applied: int | None = None
     updates: int = 0
 
 

@@ -30,6 +30,7 @@ class FrontEndMember:
         own = OwnCopy(open_store(self._settings))
         await asyncio.to_thread(bring_up_to_date, own.store)
         self._membership = Membership(self._coordinate, desired_state_of(own.store), own.update)
+        self._membership.change(applied=-1)
         await self._membership.join()
         return StoreCopies(own, self._membership), CoordinatedState(self._membership)
 

@@ -71,6 +71,8 @@ def nodes(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "RAY_raylet_start_wait_time_s": "300",  # a busy machine is many times slower
         "RAY_agent_register_timeout_ms": "300000",
         "RAY_worker_register_timeout_seconds": "300",
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "120",
         "RAY_worker_niceness": "0",
         "RAY_AUTH_MODE": "disabled",
         "RAY_enable_metrics_collection": "0",
