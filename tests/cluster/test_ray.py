@@ -78,11 +78,11 @@ def nodes(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "RAY_enable_metrics_collection": "0",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     }
-    before = dict(os.environ)
-    os.environ.update(environment)
     memory = {"object_store_memory": 80 * 2**20}
     with ExitStack() as stack:
-        stack.callback(lambda: (os.environ.clear(), os.environ.update(before)))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in environment.items():
+            patch.setenv(name, value)
         head = {"num_cpus": 4, "resources": {"front": 8, "engine": 1}, "include_dashboard": False, **memory}
         cluster = Cluster()
         stack.callback(cluster.shutdown)
@@ -237,11 +237,12 @@ def test_a_session_outlives_its_front_end_and_clients_retry(nodes: Nodes) -> Non
         for piece in pieces[1:]:
             kill(the_process("ServeReplica:unroll:FrontEnd"))
             last = client.sentiment(piece, session="talk")
-        assert (last.label, last.probability) == (whole.label, whole.probability)
+        assert last.label == whole.label
+        assert last.polarity == pytest.approx(whole.polarity, abs=1e-5)
 
 
 def test_a_killed_proxy_breaks_connections_which_the_client_retries(nodes: Nodes) -> None:
-    """Ray starts another proxy. What it had is lost: a client that is told to sends it again."""
+    """Ray starts another proxy. The requests in the killed one are lost: a client with `broken` sends them again."""
     until(is_ready, "a ready service")
     retries = Retries(attempts=100, first_wait=0.5, longest_wait=2, broken=True)
     answers: list[str] = []

@@ -165,4 +165,5 @@ def _in(seconds: float) -> float:
 def _listener(port: int) -> int:
     """The process that listens on a port."""
     found = psutil.net_connections("tcp")
-    return next(one.pid for one in found if one.pid and one.status == psutil.CONN_LISTEN and one.laddr.port == port)
+    here = [one.pid for one in found if one.pid and one.status == psutil.CONN_LISTEN and one.laddr[1:] == (port,)]
+    return here[0]
