@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Bytecode is kept, also where the environment says otherwise: tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: serve test test-kserve test-slow image docker-test check format docs openapi examples client fuzz data long-term-dependency bench bench-quick bench-units bench-scaling bench-targets bench-sizing bench-peers soak clean
+.PHONY: serve test test-kserve test-ray test-slow image docker-test check format docs openapi examples client fuzz data long-term-dependency bench bench-quick bench-units bench-scaling bench-targets bench-sizing bench-peers soak clean
 
 # What serving needs, and then the rest in the same environment. An environment that has the rest has both stamps.
 $(SERVING): $(BUILT_FROM)
@@ -44,6 +44,19 @@ $(KSERVE_STAMP): pyproject.toml
 
 test-kserve: $(KSERVE_STAMP)
 	$(KSERVE)/bin/python -m pytest -rs tests/api/test_open_inference_kserve.py
+
+# Tests on Ray, in a separate environment: Ray and what it needs are half a gigabyte.
+RAY := .venv-ray
+RAY_STAMP := $(RAY)/installed
+
+$(RAY_STAMP): pyproject.toml
+	test -x $(RAY)/bin/python || $(PYTHON) -m venv $(RAY)
+	$(RAY)/bin/python -m pip install -qq --disable-pip-version-check "torch>=2.11,<2.14"
+	$(RAY)/bin/python -m pip install -qq --disable-pip-version-check --editable ".[training,benchmarks,dev,ray]"
+	touch $(RAY_STAMP)
+
+test-ray: $(RAY_STAMP)
+	$(RAY)/bin/python -m pytest -rs tests/cluster
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow -n logical --dist loadfile --no-loadscope-reorder

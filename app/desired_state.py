@@ -1,7 +1,8 @@
 """The versions that a running service should serve: one file, which front ends write, and front ends and engines read.
 
 It lives as long as the service, in a private folder. Front ends change it one at a time (`turn`); the one that changed
-it can wait until the others follow (`wait_for_all`). An engine that is restarted loads the versions it names.
+it can wait until the others follow (`wait_for_all`). An engine that is restarted loads the versions it names. On
+several machines a coordinator keeps it instead (`app.cluster`).
 """
 
 import asyncio
@@ -10,8 +11,9 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -35,6 +37,34 @@ class DesiredState(msgspec.Struct, frozen=True):
     revision: int = 0
 
 
+class SharedDesiredState(Protocol):
+    """The desired state of one service, as one of its front ends uses it."""
+
+    def read(self) -> DesiredState:
+        """The state; inside a `turn` it is the latest."""
+        ...
+
+    def read_if_changed(self) -> DesiredState | None:
+        """The state, if it changed since the last call."""
+        ...
+
+    async def write(self, state: DesiredState) -> DesiredState:
+        """Write the next revision. The caller holds the `turn`. Raises NotReady."""
+        ...
+
+    def acknowledge(self, revision: int) -> None:
+        """Note that this front end serves a revision."""
+        ...
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """No other front end changes the state inside this context. Raises NotReady."""
+        ...
+
+    async def wait_for_all(self, revision: int) -> None:
+        """Return when every live front end serves a revision, or after some seconds."""
+        ...
+
+
 def read_desired_state(path: Path) -> DesiredState:
     return msgspec.json.decode(path.read_bytes(), type=DesiredState)
 
@@ -47,7 +77,7 @@ def create_desired_state(folder: Path, state: DesiredState) -> Path:
 
 
 class DesiredStateFile:
-    """The file of one service, as one of its front ends uses it."""
+    """The file of one service: see `SharedDesiredState`."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
@@ -65,7 +95,6 @@ class DesiredStateFile:
         return read_desired_state(self.path)
 
     def read_if_changed(self) -> DesiredState | None:
-        """The state, if the file changed since the last call."""
         try:
             stat = os.stat(self.path)
         except FileNotFoundError:  # the service is ending
@@ -77,19 +106,16 @@ class DesiredStateFile:
         self._stamp = stamp  # not if it could not be read
         return state
 
-    def write(self, state: DesiredState) -> DesiredState:
-        """Write the next revision. The caller holds the `turn`."""
+    async def write(self, state: DesiredState) -> DesiredState:
         state = msgspec.structs.replace(state, revision=self.read().revision + 1)
         write_whole(self.path, msgspec.json.encode(state))
         return state
 
     def acknowledge(self, revision: int) -> None:
-        """Note that this front end serves a revision."""
         os.pwrite(self._mark, b"%020d" % revision, 0)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """No other front end changes the state inside this context."""
         async with self._turn:
             lock = os.open(self._folder / "turn", os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -100,7 +126,6 @@ class DesiredStateFile:
                 os.close(lock)
 
     async def wait_for_all(self, revision: int) -> None:
-        """Return when every live front end serves a revision, or after some seconds."""
         end = time.monotonic() + _WAIT_SECONDS
         while not all(self._has_acknowledged(mark, revision) for mark in self._folder.glob("front-*")):
             if time.monotonic() > end:

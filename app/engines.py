@@ -63,7 +63,41 @@ def start_engines(settings: Settings, store: Store, template: EngineTemplate | N
     versions = read_store(store.root, inspect_version).versions
     room = engines_that_fit(memory, versions, settings.workers, settings.models_memory)
     devices = engine_devices(settings.devices, settings.engines or max(1, min(count, room)))
-    config = EngineConfig(
+    if room < count and "cpu" in devices:
+        log.warning("memory of %d MB fits %d engines, not %d", memory // 10**6, room, count)
+    log.info("starting %d engines on %s, threads per engine: %d", len(devices), ", ".join(devices), settings.threads)
+    return EngineProcesses(
+        _engine_config(settings, store),
+        devices,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        cpu_models_memory=models_share(memory, versions, settings.workers, max(1, devices.count("cpu"))),
+        desired_state=desired_state_of(store),
+        template=template,
+    )
+
+
+def start_engine(
+    settings: Settings, store: Store, desired: DesiredState, *, device: str, endpoint: str, key: bytes
+) -> EngineProcesses:
+    """One engine process that serves the `desired` versions to front ends of other machines that know the public key to
+    `key`, at a tcp `endpoint`. On a CPU it takes its share of the memory, as if this machine had as many engines as its
+    cores can run."""
+    memory, versions = available_memory(), read_store(store.root, inspect_version).versions
+    engines = max(1, available_cores() // settings.threads)
+    log.info("starting an engine on %s at %s, threads: %d", device, endpoint, settings.threads)
+    return EngineProcesses(
+        _engine_config(settings, store),
+        [device],
+        heartbeat_seconds=settings.heartbeat_seconds,
+        cpu_models_memory=models_share(memory, versions, 1, engines),
+        desired_state=desired,
+        endpoints=[endpoint],
+        key=key,
+    )
+
+
+def _engine_config(settings: Settings, store: Store) -> EngineConfig:
+    return EngineConfig(
         endpoint="",
         store=str(store.root),
         threads=settings.threads,
@@ -74,17 +108,6 @@ def start_engines(settings: Settings, store: Store, template: EngineTemplate | N
         precision=settings.precision,
         log_level=settings.log_level,
         log_format=settings.log_format,
-    )
-    if room < count and "cpu" in devices:
-        log.warning("memory of %d MB fits %d engines, not %d", memory // 10**6, room, count)
-    log.info("starting %d engines on %s, threads per engine: %d", len(devices), ", ".join(devices), settings.threads)
-    return EngineProcesses(
-        config,
-        devices,
-        heartbeat_seconds=settings.heartbeat_seconds,
-        cpu_models_memory=models_share(memory, versions, settings.workers, max(1, devices.count("cpu"))),
-        desired_state=desired_state_of(store),
-        template=template,
     )
 
 

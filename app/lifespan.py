@@ -4,10 +4,10 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi import FastAPI
 
@@ -21,7 +21,7 @@ from app.api.service import RequestLimits, Service
 from app.api.sessions.kept import SessionStore
 from app.api.sessions.own import OwnSessions
 from app.api.sessions.turn import Sessions
-from app.desired_state import DesiredStateFile, create_desired_state
+from app.desired_state import DesiredStateFile, SharedDesiredState, create_desired_state
 from app.engine.client import EngineClient, EngineView
 from app.engine.forking import template_for
 from app.engine_metrics import ServiceFigures
@@ -31,6 +31,7 @@ from app.metrics import Metrics
 from app.rollout import Rollout, watch
 from app.settings import Settings
 from app.store.hashes import FOLDER, Hashes
+from app.store.stores import Store
 from app.tasks.answers.limits import AnswerLimits
 from app.tasks.catalog import Catalog
 from app.tasks.sources.image_decoders import ImageDecoders
@@ -46,8 +47,24 @@ if TYPE_CHECKING:
 _IMAGE_DECODERS = 2  # processes that decode image files
 _TIDY_SECONDS = 30.0
 _GREETING_SECONDS = 0.2  # to wait for running engines before the first request is accepted
+_CLUSTER_GREETING_SECONDS = 10.0  # the same for engines of other machines
 
 log = logging.getLogger("unroll")
+
+
+class Cluster(Protocol):
+    """What a front end has on several machines instead of a service folder and of engines on its own: see
+    `app.cluster`. `engine_key` is the public CURVE key of the engines."""
+
+    engine_key: bytes
+
+    async def join(self) -> tuple[Store, SharedDesiredState]:
+        """The store, up to date, and the desired state that all front ends share."""
+        ...
+
+    def engines_of(self, client: EngineClient) -> AbstractAsyncContextManager[None]:
+        """Inside this context the client uses the engines of the cluster."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +73,7 @@ class Parts:
 
     `engines` are the ZeroMQ endpoints of running engines; None starts engines. `service_folder` is the folder of
     the desired state, which several front ends share. The first front end logs when engines are ready, and watches the
-    store.
+    store. In a `cluster` engines and the desired state are those of the cluster.
     """
 
     settings: Settings
@@ -71,6 +88,7 @@ class Parts:
     engines: Sequence[str] | None
     service_folder: Path | None
     is_first: bool
+    cluster: Cluster | None = None
 
 
 @asynccontextmanager
@@ -79,24 +97,11 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
     settings, metrics = parts.settings, parts.metrics
     share_heap()
     keep_large_blocks_apart()
-    store = open_store(settings)
-    if parts.service_folder is None:
-        check_temporary_folder()
-        await asyncio.to_thread(bring_up_to_date, store)
     async with AsyncExitStack() as stack:
         if parts.tracing is not None:
             stack.push_async_callback(asyncio.to_thread, parts.tracing.close)
-        endpoints, folder = parts.engines, parts.service_folder
-        if endpoints is None:
-            template = template_for(settings.devices, settings.threads)
-            if template is not None:
-                stack.callback(template.close)
-            processes = start_engines(settings, store, template)
-            stack.callback(processes.stop)
-            endpoints, folder = processes.endpoints, processes.folder
-        if folder is None:  # running engines that serve only this front end
-            folder = stack.enter_context(service_folder())
-            create_desired_state(folder, desired_state_of(store))
+        backing = await (_on_this_machine(stack, parts) if parts.cluster is None else _on_several(stack, parts.cluster))
+        store, desired, folder = backing.store, backing.desired, backing.folder
         decoders = ImageDecoders(
             _IMAGE_DECODERS,
             seconds=settings.image_seconds,
@@ -104,9 +109,11 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
             made=settings.max_request_pixels,
         )
         stack.push_async_callback(decoders.close)
-        desired = stack.enter_context(closing(DesiredStateFile(folder)))
-        client = EngineClient(endpoints, on_ready=_log_ready if parts.is_first else None)
+        on_ready = _log_ready if parts.is_first else None
+        client = EngineClient(backing.endpoints, on_ready=on_ready, key=backing.engine_key)
         await stack.enter_async_context(client)
+        if parts.cluster is not None:
+            await stack.enter_async_context(parts.cluster.engines_of(client))
         catalog = Catalog({task.name: task.check for task in parts.tasks}, Hashes(folder / FOLDER).of)
         rollout = Rollout(catalog, client, store, desired)
         await rollout.begin()
@@ -117,12 +124,53 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         app.state.service = _service(parts, catalog, client, rollout, decoders, parts.sessions)
         parts.check.any_engine_started = lambda: client.view.any_started
         metrics.watch(lambda: _figures(client.view, catalog))
-        if parts.engines is not None:
-            await client.wait_ready(_GREETING_SECONDS)
+        await client.wait_ready(backing.greeting_seconds)
         _freeze_garbage()
         async with _background(_watches(parts, rollout)):
             with on_stop_signal(parts.admission.drain):
                 yield
+
+
+@dataclass(frozen=True)
+class _Backing:
+    """What a front end stands on: the store, the desired state, a folder for hashes that processes share, and the
+    endpoints of engines, with their key, whose first statuses are awaited for `greeting_seconds`."""
+
+    store: Store
+    desired: SharedDesiredState
+    folder: Path
+    endpoints: Sequence[str]
+    greeting_seconds: float
+    engine_key: bytes | None = None
+
+
+async def _on_this_machine(stack: AsyncExitStack, parts: Parts) -> _Backing:
+    """Running engines, or new ones that end with `stack`."""
+    settings = parts.settings
+    store = open_store(settings)
+    if parts.service_folder is None:
+        check_temporary_folder()
+        await asyncio.to_thread(bring_up_to_date, store)
+    endpoints, folder = parts.engines, parts.service_folder
+    if endpoints is None:
+        template = template_for(settings.devices, settings.threads)
+        if template is not None:
+            stack.callback(template.close)
+        processes = start_engines(settings, store, template)
+        stack.callback(processes.stop)
+        endpoints, folder = processes.endpoints, processes.folder
+    if folder is None:  # running engines that serve only this front end
+        folder = stack.enter_context(service_folder())
+        create_desired_state(folder, desired_state_of(store))
+    desired = stack.enter_context(closing(DesiredStateFile(folder)))
+    return _Backing(store, desired, folder, endpoints, 0.0 if parts.engines is None else _GREETING_SECONDS)
+
+
+async def _on_several(stack: AsyncExitStack, cluster: Cluster) -> _Backing:
+    check_temporary_folder()
+    folder = stack.enter_context(service_folder())
+    store, desired = await cluster.join()
+    return _Backing(store, desired, folder, (), _CLUSTER_GREETING_SECONDS, cluster.engine_key)
 
 
 def _watches(parts: Parts, rollout: Rollout) -> list[Coroutine[Any, Any, None]]:

@@ -30,6 +30,7 @@ from app.api.middleware.observe import Observe
 from app.api.middleware.request_log import RequestLog
 from app.api.middleware.root_path import RootPath
 from app.api.middleware.security_headers import SecurityHeaders
+from app.api.middleware.web_socket import WebSocket
 from app.api.openapi.document import TAGS, install_document, operation_id
 from app.api.problems import install_problems, problems_anywhere
 from app.api.refusal_report import RefusalReport
@@ -71,6 +72,7 @@ def create_app(
     service_folder: Path | None = None,
     is_first: bool = True,
     metrics: Metrics | None = None,
+    cluster: lifespan.Cluster | None = None,
 ) -> FastAPI:
     """An app that serves `tasks`. The other arguments are those of `lifespan.Parts`."""
     settings, metrics = settings or Settings(), metrics or Metrics()
@@ -95,6 +97,7 @@ def create_app(
         engines,
         service_folder,
         is_first,
+        cluster,
     )
     app = FastAPI(
         title="Unroll",
@@ -145,6 +148,7 @@ def _middleware(parts: lifespan.Parts, routes: Routes, lines: Logger | None) -> 
     allowed = None if settings.needs_keys or not is_local(settings.host) else names_in(settings.allowed_hosts)
     local_only = [] if allowed is None else [Middleware(LocalOnly, allowed=allowed, origins=settings.cors_origins)]
     return [
+        Middleware(WebSocket),
         *([Middleware(RootPath, prefix=settings.root_path)] if settings.root_path else []),
         Middleware(Observe, routes=routes, metrics=metrics, log=request_log, tracing=parts.tracing),
         Middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds),

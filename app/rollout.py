@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from app.desired_state import DesiredState, DesiredStateFile
+from app.desired_state import DesiredState, SharedDesiredState
 from app.engine.client import EngineClient, LoadInterrupted
 from app.errors import LoadFailed, ModelNotFound, NotReady, StoreNotWritable
 from app.store.listing import version_folders
@@ -38,11 +38,11 @@ Stamp = frozenset[tuple[str, int, int]]  # names, sizes and modification times o
 class Rollout:
     """Keeps the catalog of one front end, and changes what all of them serve."""
 
-    def __init__(self, catalog: Catalog, client: EngineClient, store: Store, state_file: DesiredStateFile) -> None:
+    def __init__(self, catalog: Catalog, client: EngineClient, store: Store, state: SharedDesiredState) -> None:
         self._catalog = catalog
         self._client = client
         self._store = store
-        self._file = state_file
+        self._state = state
         self._applying = asyncio.Lock()
         self._applied = -1
         self._broken: dict[Path, tuple[Stamp, BrokenVersion]] = {}  # with the stamp at which it was opened
@@ -50,16 +50,16 @@ class Rollout:
 
     async def begin(self) -> None:
         """Apply the desired state at the start."""
-        await self._apply(self._file.read())
+        await self._apply(self._state.read())
 
     async def follow(self) -> None:
         """Apply every change of the desired state, by any front end, until cancelled. It is applied again if files of
         its versions could not be read."""
         while True:
             try:
-                desired = self._file.read_if_changed()
+                desired = self._state.read_if_changed()
                 if desired is None and self._is_due:
-                    desired = self._file.read()
+                    desired = self._state.read()
                 if desired is not None:
                     await self._apply(desired)
             except Exception:
@@ -74,11 +74,11 @@ class Rollout:
         """Load a version, or the newest of a name, into every engine and serve it beside the others. It becomes the
         default version of its name if it is the newest and no other is set. Raises ModelNotFound, LoadFailed, NotReady.
         """
-        async with self._file.turn():
+        async with self._state.turn():
             await asyncio.to_thread(self._store.update, name)
             folder = await asyncio.to_thread(_folder_of, self._store.root, name, version)
             manifest, changed = await self._load(folder)
-        await self._file.wait_for_all(changed.revision)
+        await self._state.wait_for_all(changed.revision)
         return manifest
 
     async def upload(self, name: str, version: int, file: str, offset: int, content: bytes, *, most: int) -> int:
@@ -96,8 +96,8 @@ class Rollout:
     async def unload(self, name: str, version: int | None) -> list[int]:
         """Stop serving a version, or all versions of a name. Returns the versions after their last requests have ended;
         they stay in the store. Raises ModelNotFound."""
-        async with self._file.turn():
-            desired = self._file.read()
+        async with self._state.turn():
+            desired = self._state.read()
             served = _versions_of(desired, name)
             if not served or version not in (None, *served):
                 raise _not_served(name, version, served)
@@ -110,15 +110,15 @@ class Rollout:
     async def set_default(self, name: str, version: int | None) -> int:
         """Set the default version of a name, here and in the store; None stands for the newest. Returns the default
         version. Raises ModelNotFound, StoreNotWritable."""
-        async with self._file.turn():
+        async with self._state.turn():
             served = sorted(entry.manifest.version for entry in self._catalog.of_name(name, self._client.view))
             if not served or version not in (None, *served):
                 raise _not_served(name, version, served)
             await asyncio.to_thread(self._store.write_default, name, version)
-            desired = self._file.read()
+            desired = self._state.read()
             defaults = _without(desired.defaults, {name}) | ({} if version is None else {name: version})
             changed = await self._write(msgspec.structs.replace(desired, defaults=defaults))
-        await self._file.wait_for_all(changed.revision)
+        await self._state.wait_for_all(changed.revision)
         return self._catalog.of_name(name, self._client.view)[0].manifest.version
 
     def default_of(self, name: str) -> int | None:
@@ -131,18 +131,18 @@ class Rollout:
         `seen` is the result of the call before: a broken version is tried again only after its files have changed.
         Raises NotReady, StoreUnreachable.
         """
-        async with self._file.turn():
+        async with self._state.turn():
             await asyncio.to_thread(self._store.update)
             listing = await asyncio.to_thread(self._store.listing)
             stamps = await asyncio.to_thread(_stamps, listing.folders)
             broken = self._catalog.broken(self._client.view)
-            desired = self._file.read()
+            desired = self._state.read()
             for key, stamp in stamps.items():
                 is_new = key not in desired.versions and key not in desired.unloaded and key not in broken
                 if is_new or (key in broken and seen.get(key, stamp) != stamp):
                     with suppress(LoadFailed):  # the log and /readyz report it
                         await self._load(listing.folders[key])
-            desired = self._file.read()
+            desired = self._state.read()
             changed = desired
             if (listing.defaults, listing.refused) != (desired.defaults, desired.refused):
                 changed = await self._write(
@@ -158,7 +158,7 @@ class Rollout:
 
     async def _load(self, folder: Path) -> tuple[Manifest, DesiredState]:
         key = f"{folder.parent.name}/{folder.name}"
-        desired = self._file.read()
+        desired = self._state.read()
         self._broken.pop(folder, None)
         entry = await self._open(folder)
         try:
@@ -221,14 +221,14 @@ class Rollout:
 
     async def _release(self, keys: set[str], changed: DesiredState) -> None:
         """Unload versions from the engines once no front end chooses them."""
-        await self._file.wait_for_all(changed.revision)
+        await self._state.wait_for_all(changed.revision)
         for key in sorted(keys):
             await self._client.unload(key, linger=LINGER_SECONDS)
             log.info("%s is unloaded", key)
 
     async def _write(self, desired: DesiredState) -> DesiredState:
         """Write the desired state, and apply it here at once."""
-        changed = self._file.write(desired)
+        changed = await self._state.write(desired)
         await self._apply(changed)
         return changed
 
@@ -249,7 +249,7 @@ class Rollout:
             )
             self._client.set_desired(desired.versions)
             self._applied = desired.revision
-            self._file.acknowledge(desired.revision)
+            self._state.acknowledge(desired.revision)
 
 
 async def watch(rollout: Rollout, seconds: float) -> None:

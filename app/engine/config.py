@@ -8,12 +8,15 @@ from app.logs import Format
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`endpoint` is the ZeroMQ address to bind, `device` a single device. `desired_state` is the file that names the
-    versions to serve; without it the engine serves all of the store. The first engine of a device logs what holds for
-    all of them (`is_first`). The other members are settings of the same names."""
+    """`endpoint` is the ZeroMQ address to bind, `device` a single device. At an address of the network only front ends
+    that know the public key to the secret CURVE key in `key_file` can connect, and their link is encrypted.
+    `desired_state` is the file that names the versions to serve; without it the engine serves all of the store. The
+    first engine of a device logs what holds for all of them (`is_first`). The other members are settings of the same
+    names."""
 
     endpoint: str
     store: str
+    key_file: str = ""
     desired_state: str = ""
     device: str = "auto"
     is_first: bool = False

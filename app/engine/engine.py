@@ -114,7 +114,7 @@ class Engine:
         self._next_probe = 0.0
         self._now = 0.0  # when the requests of this turn ended
         self._stop = threading.Event()
-        self._front_ends = FrontEnds(config.endpoint, context)
+        self._front_ends = FrontEnds(config.endpoint, context, config.key_file)
 
     def load(self) -> None:
         """Serve the versions of the desired state, or else of the store, and load the default versions; broken ones are
@@ -324,4 +324,5 @@ class Engine:
             loading=self._versions.loading,
             models_bytes=self._models.bytes,
             models_memory=self._models.memory,
+            now=time.monotonic(),
         )

@@ -55,8 +55,8 @@ def _start(config: EngineConfig, template: EngineTemplate | None) -> Start:
 class EngineProcesses:
     """Several engines that differ in their device alone, and in their memory for models: those on a CPU have
     `cpu_models_memory` unless `config` names another. Each has its own socket in a private `folder`, beside the file of
-    the `desired_state`; without one the engines serve all of the store. Those on a CPU are forks of `template`;
-    without one they are programs of their own."""
+    the `desired_state`, or is at one of the `endpoints`; without a desired state the engines serve all of the store.
+    Those on a CPU are forks of `template`; without one they are programs of their own. `key` is a secret CURVE key."""
 
     def __init__(
         self,
@@ -67,14 +67,21 @@ class EngineProcesses:
         cpu_models_memory: int = 0,
         desired_state: DesiredState | None = None,
         template: EngineTemplate | None = None,
+        endpoints: Sequence[str] | None = None,
+        key: bytes | None = None,
     ) -> None:
         self.devices = list(devices)
         self._held = ExitStack()
         self.folder = self._held.enter_context(service_folder())
+        if key is not None:
+            (self.folder / "key").write_bytes(key)
+            config = msgspec.structs.replace(config, key_file=str(self.folder / "key"))
         if desired_state is not None:
             file = create_desired_state(self.folder, desired_state)
             config = msgspec.structs.replace(config, desired_state=str(file))
-        self.endpoints = [f"ipc://{self.folder / f'engine-{index}'}" for index in range(len(devices))]
+        self.endpoints = list(
+            endpoints or (f"ipc://{self.folder / f'engine-{index}'}" for index in range(len(devices)))
+        )
         self._engines = [
             SupervisedProcess(
                 f"engine on {device}",

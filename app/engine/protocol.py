@@ -201,8 +201,9 @@ class Terms(Message, frozen=True):
     """How the scheduler treats a request.
 
     `priority` is from -10 to 10; higher is sooner. `deadline` is on the clock of `time.monotonic`, which all processes
-    of a machine share; None means no deadline. `client` and `group`, the HTTP request of that client, share an engine
-    fairly: clients with each other, and the groups of one client with each other.
+    of a machine share (`app.engine.client.clock` translates it for others); None means no deadline. `client` and
+    `group`, the HTTP request of that client, share an engine fairly: clients with each other, and the groups of one
+    client with each other.
     """
 
     priority: int = 0
@@ -435,7 +436,7 @@ class Status(Message, frozen=True):
     """State and figures of an engine. `instance` changes with each restart; `models` are served, `broken` are others
     with a reason. `precisions` names the number types of each loaded model, `loading` those that are loaded now; the
     loaded ones take `models_bytes` of `models_memory`. `counters` only grow, `gauges` go up and down; `figures` are by
-    model; `load_seconds` is over `LOAD_SECONDS`."""
+    model; `load_seconds` is over `LOAD_SECONDS`. `now` is when it was made, on the engine's clock."""
 
     instance: str
     models: list[str]
@@ -448,6 +449,7 @@ class Status(Message, frozen=True):
     loading: list[str] = []
     models_bytes: int = 0
     models_memory: int = 0
+    now: float = 0.0
 
 
 class Loaded(Message, frozen=True):

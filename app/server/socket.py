@@ -1,5 +1,6 @@
 """A WebSocket as a request whose body comes piece by piece: a message is a line of the body, and a line of the answer
-is a message. The application knows no difference. `websockets` reads and writes the frames."""
+is a message. The application knows no difference; on other servers `app.api.middleware.web_socket` does this.
+`websockets` reads and writes the frames."""
 
 import json
 from collections.abc import Sequence

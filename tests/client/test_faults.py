@@ -205,6 +205,18 @@ def test_refusals_are_retried(kind: Kind, status: int, after: str | None) -> Non
 
 
 @kinds
+def test_a_lost_request_is_sent_again_on_demand(kind: Kind) -> None:
+    retries = Retries(attempts=4, first_wait=0.01, broken=True)
+    page, cut = answer(502, body=b"<html>bad gateway</html>"), b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
+    with saying(b"", page, cut, answer(200, ANSWER)) as (address, received):
+        assert result_of(kind, address, sentiment, retries=retries).label == "good"
+    assert len(received) == 4
+    with saying(answer(500, {"type": "/problems/internal"})) as (address, received), pytest.raises(ServiceFailed):
+        result_of(kind, address, sentiment, retries=retries)
+    assert len(received) == 1
+
+
+@kinds
 @pytest.mark.parametrize(
     ("said", "error"),
     [

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Self, cast, overload
 
@@ -59,7 +59,7 @@ class Asked(NamedTuple):
 
 class EngineClient:
     """Connects to every endpoint and submits requests. `on_ready` is called once, when every engine has been
-    ready."""
+    ready. `set_endpoints` changes the engines while requests run. `key` is their public CURVE key, if they have one."""
 
     def __init__(
         self,
@@ -67,13 +67,17 @@ class EngineClient:
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
         *,
         on_ready: Callable[[EngineView], None] | None = None,
+        key: bytes | None = None,
     ) -> None:
         self._context = context or zmq.Context()
         self._owns_context = context is None
         self._on_ready = on_ready
-        self._connections = [Connection(self._context, endpoint) for endpoint in endpoints]
-        self._versions = EngineVersions(self._connections)
-        self._dispatch = Dispatch(self._connections, self._versions)
+        self._key = key
+        self._connections: list[Connection] = []
+        self._versions = EngineVersions()
+        self._dispatch = Dispatch(self._versions)
+        for endpoint in endpoints:
+            self._connect(endpoint)
         self._ids = itertools.count(1)
         self._loop: asyncio.AbstractEventLoop
         self._timer: asyncio.TimerHandle | None = None
@@ -86,6 +90,36 @@ class EngineClient:
             connection.open(self._take, self._end)
         self._tick()
         return self
+
+    def set_endpoints(self, endpoints: Collection[str]) -> None:
+        """Use the engines at `endpoints`. Another one gets no more requests, and is forgotten when it has answered
+        those that it has, or ends: then they are sent again."""
+        for connection in self._connections:
+            connection.is_leaving = connection.endpoint not in endpoints
+        known = {connection.endpoint for connection in self._connections}
+        for endpoint in sorted(set(endpoints) - known):
+            self._connect(endpoint).open(self._take, self._end)
+        self._forget_idle()
+        self._update_view()
+        self._dispatch.send_waiting()
+
+    def _connect(self, endpoint: str) -> Connection:
+        taken = {connection.place for connection in self._connections}
+        place = next(place for place in itertools.count() if place not in taken)
+        connection = Connection(self._context, endpoint, place, self._key)
+        self._connections.append(connection)
+        self._versions.add(connection)
+        self._dispatch.add(connection)
+        return connection
+
+    def _forget_idle(self) -> None:
+        """Close the connections to leaving engines that have no requests."""
+        for connection in list(self._connections):
+            if connection.is_leaving and self._dispatch.is_idle(connection):
+                self._connections.remove(connection)
+                self._dispatch.remove(connection)
+                self._versions.remove(connection)
+                connection.close()
 
     async def __aexit__(self, *exception: object) -> None:
         if self._timer is not None:
@@ -314,14 +348,15 @@ class EngineClient:
         self._dispatch.take_back(connection)
 
     def _update_view(self) -> None:
-        self.view = view_of(self._connections)
+        self.view = view_of(self._connections, self.view)
         if self._on_ready is not None and self.view.is_ready:
             on_ready, self._on_ready = self._on_ready, None
             on_ready(self.view)
 
     def _tick(self) -> None:
-        """Request the status of each engine, and fail calls long past their deadline."""
+        """Request the status of each engine, fail calls long past their deadline, and forget engines that left."""
         for connection in self._connections:
             connection.send(Hello())
         self._dispatch.expire(time.monotonic())
+        self._forget_idle()
         self._timer = self._loop.call_later(HELLO_SECONDS if self.view.all_started else FIRST_HELLO_SECONDS, self._tick)

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import zmq
 
+from app.engine.client.clock import EngineClock
 from app.engine.protocol import (
     Message,
     Status,
@@ -17,16 +18,24 @@ from app.engine.protocol import (
 )
 
 _POLLIN = int(zmq.POLLIN)  # an enumeration's own arithmetic is slow
+_BEAT_MS, _SILENCE_MS = 1000, 5000  # over a network: a machine that is gone closes no connection
 
 
 class Connection:
     """Sends to one engine, and passes its messages and its end to `on_message` and `on_end`. No task runs for it: a
     request costs a share of one send and of one receive.
 
-    The engine's last status is kept here; it is None while the engine starts or is gone.
+    The engine's last status is kept here; it is None while the engine starts or is gone. An engine that `is_leaving`
+    gets no more requests, and answers those that it has. `place` is its number among the engines of now. An engine at a
+    tcp `endpoint` may be on another machine; `key` is its public CURVE key, if it has one.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, place: int, key: bytes | None = None
+    ) -> None:
+        self.endpoint = endpoint
+        self.place = place
+        self.is_leaving = False
         self.status: Status | None = None
         self.models: frozenset[str] = frozenset()
         self.instance = ""
@@ -35,6 +44,14 @@ class Connection:
         self._socket.linger = 0
         self._socket.immediate = True  # queues nothing for an engine that is not there
         self._socket.reconnect_ivl = 50
+        self._clock: EngineClock | None = None
+        if endpoint.startswith("tcp:"):
+            self._clock = EngineClock()
+            self._socket.heartbeat_ivl = _BEAT_MS
+            self._socket.heartbeat_timeout = self._socket.heartbeat_ttl = _SILENCE_MS
+        if key is not None:
+            self._socket.curve_publickey, self._socket.curve_secretkey = zmq.curve_keypair()
+            self._socket.curve_serverkey = key
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._socket.connect(endpoint)
         self._check_is_due = False
@@ -65,7 +82,7 @@ class Connection:
 
     def submit(self, submit: Submit) -> None:
         """Send a request, together with the others of this turn of the event loop."""
-        self._submits.append(pack(submit))
+        self._submits.append(pack(submit if self._clock is None else self._clock.to_engine(submit)))
         self._check_soon()
 
     def send(self, message: Message) -> None:
@@ -98,7 +115,8 @@ class Connection:
     def _receive(self) -> None:
         """Read all messages: the descriptor signals a change, not a message (ZMQ_FD in zmq_getsockopt(3))."""
         while _readable(self._socket):
-            self._on_message(self, unpack_for_front_end(self._socket.recv(zmq.NOBLOCK)))
+            message = unpack_for_front_end(self._socket.recv(zmq.NOBLOCK))
+            self._on_message(self, message if self._clock is None else self._clock.from_engine(message))
 
     def _check_end(self) -> None:
         """Pass on that the connection broke."""

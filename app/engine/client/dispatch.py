@@ -61,8 +61,8 @@ class EngineLoad:
 class Dispatch:
     """Sends each call to the ready engine with the least work that has its model."""
 
-    def __init__(self, connections: Sequence[Connection], versions: EngineVersions) -> None:
-        self._engines = {connection: EngineLoad(connection) for connection in connections}
+    def __init__(self, versions: EngineVersions) -> None:
+        self._engines: dict[Connection, EngineLoad] = {}
         self._versions = versions
         self._calls: dict[int, Call] = {}
         self._waiting: dict[int, Call] = {}
@@ -73,6 +73,18 @@ class Dispatch:
     def __len__(self) -> int:
         """Calls without an answer."""
         return len(self._calls)
+
+    def add(self, connection: Connection) -> None:
+        """Send calls to an engine, once it is ready."""
+        self._engines[connection] = EngineLoad(connection)
+
+    def remove(self, connection: Connection) -> None:
+        """Forget an engine that has no calls."""
+        del self._engines[connection]
+
+    def is_idle(self, connection: Connection) -> bool:
+        """Whether an engine has no calls."""
+        return not self._engines[connection].models
 
     def has_waiting(self, model: str) -> bool:
         """Whether calls of a version wait for an engine."""
@@ -208,7 +220,11 @@ class Dispatch:
             self._waiting[call.submit.id] = call
 
     def _ready(self) -> Iterator[EngineLoad]:
-        return (engine for engine in self._engines.values() if engine.connection.status is not None)
+        return (
+            engine
+            for engine in self._engines.values()
+            if engine.connection.status is not None and not engine.connection.is_leaving
+        )
 
     def _attach(self, call: Call, engine: EngineLoad) -> None:
         self._waiting.pop(call.submit.id, None)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -31,11 +31,20 @@ class _EngineState:
 
 
 class EngineVersions:
-    """Changes the versions of the engines behind `connections`."""
+    """Changes the versions of the engines."""
 
-    def __init__(self, connections: Sequence[Connection]) -> None:
-        self._engines = {connection: _EngineState() for connection in connections}
+    def __init__(self) -> None:
+        self._engines: dict[Connection, _EngineState] = {}
         self._desired: Mapping[str, str] | None = None  # None: the versions that the engines have
+
+    def add(self, connection: Connection) -> None:
+        """Keep the versions of an engine as desired."""
+        self._engines[connection] = _EngineState()
+
+    def remove(self, connection: Connection) -> None:
+        """Forget an engine, and the changes with it."""
+        self.ended(connection)
+        del self._engines[connection]
 
     def set_desired(self, versions: Mapping[str, str]) -> None:
         """Folders of the versions that each engine should have, by `name/version`."""
@@ -63,6 +72,8 @@ class EngineVersions:
             raise NotReady("no engine is ready to load it; retry in a moment")
         for connection in ready:
             reply = await self._change(connection, Load(model, folder))
+            if reply is None and self._is_gone(connection):
+                continue
             if reply is None:
                 raise LoadInterrupted(
                     "an engine ended while it loaded it; the system may have killed it for its memory"
@@ -115,10 +126,18 @@ class EngineVersions:
                 connection.send(Unload(model, _SETTLE_SECONDS))
 
     def _ready(self) -> list[Connection]:
-        return [connection for connection in self._engines if connection.status is not None]
+        return [
+            connection
+            for connection in self._engines
+            if connection.status is not None and not self._is_gone(connection)
+        ]
+
+    def _is_gone(self, connection: Connection) -> bool:
+        """Whether an engine leaves the service, or has left it."""
+        return connection.is_leaving or connection not in self._engines
 
     async def _change(self, connection: Connection, message: Load | Unload) -> Change | None:
-        if connection.status is None:  # it ended since the change began
+        if connection.status is None or self._is_gone(connection):  # it ended since the change began
             return None
         changes, key = self._engines[connection].changes, (message.model, isinstance(message, Load))
         reply = changes.get(key)

@@ -10,9 +10,9 @@ from app.engine.protocol import Status
 
 @dataclass(frozen=True)
 class EngineView:
-    """All engines together: statuses of the ready ones and their `places` in order, the expected `count`, the models
-    that they serve or cannot load (`broken`), the number types of each loaded one, those in `loading`, and whether
-    any, or every, engine has ever been ready."""
+    """All engines together, except leaving ones: statuses of the ready ones and their `places` in order, the expected
+    `count`, the models that they serve or cannot load (`broken`), the number types of each loaded one, those in
+    `loading`, and whether any engine has ever been ready, and all of them at one time."""
 
     ready: tuple[Status, ...]
     count: int
@@ -35,22 +35,23 @@ class EngineView:
 
     @property
     def is_ready(self) -> bool:
-        """Every engine has been ready since the front end started, and one is now."""
+        """Every engine of the start has been ready, and one is now."""
         return bool(self.ready) and self.all_started
 
 
-def view_of(connections: Sequence[Connection]) -> EngineView:
-    """The view after a message from an engine, or its end."""
-    ready = tuple(connection.status for connection in connections if connection.status is not None)
-    started = [bool(connection.instance) for connection in connections]
+def view_of(connections: Sequence[Connection], before: EngineView) -> EngineView:
+    """The view after a message from an engine, its end, or a change of the engines. `before` is the last one."""
+    staying = [connection for connection in connections if not connection.is_leaving]
+    ready = tuple(connection.status for connection in staying if connection.status is not None)
+    started = [bool(connection.instance) for connection in staying]
     return EngineView(
         ready,
-        len(connections),
+        len(staying),
         {key: reason for status in ready for key, reason in status.broken.items()},
         frozenset(key for status in ready for key in status.models),
         {key: words for status in ready for key, words in status.precisions.items()},
-        any(started),
-        all(started),
-        tuple(place for place, connection in enumerate(connections) if connection.status is not None),
+        before.any_started or any(started),
+        before.all_started or all(started),
+        tuple(connection.place for connection in staying if connection.status is not None),
         frozenset(key for status in ready for key in status.loading),
     )

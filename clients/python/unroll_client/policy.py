@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import httpx
 
-from unroll_client.errors import ConnectionFailed, NotReady, Overloaded, UnrollClientError
+from unroll_client.errors import ConnectionFailed, NotReady, Overloaded, ServiceFailed, UnrollClientError
 
 _NEVER_READY = "/problems/model-unavailable"  # a 503 that waiting does not change
+_NO_PROBLEM = "about:blank"  # the service names each problem
 _JITTER = 0.25  # of a `Retry-After`, added at random, so that refused clients do not return together
 _SERVICE_SHARE = 0.9  # of the remaining time; the rest is for the way of a partial answer
 
@@ -36,15 +37,17 @@ class Timeout:
 @dataclass(frozen=True)
 class Retries:
     """At most `attempts` in all. A `Retry-After` of the service sets the wait; without one, wait n is drawn between 0
-    and `first_wait` * 2**(n - 1) seconds, at most `longest_wait`."""
+    and `first_wait` * 2**(n - 1) seconds, at most `longest_wait`. With `broken` a request is also sent again when its
+    connection broke, or a proxy lost it: the service may run it twice, which matters in a session alone."""
 
     attempts: int = 5
     first_wait: float = 0.5
     longest_wait: float = 10.0
+    broken: bool = False
 
     def wait_after(self, attempt: int, error: UnrollClientError) -> float | None:
         """Seconds to wait after attempt number `attempt`, from 1; None if it is the last."""
-        if attempt >= self.attempts or not _is_transient(error):
+        if attempt >= self.attempts or not (_is_transient(error) or (self.broken and _is_lost(error))):
             return None
         if isinstance(error, Overloaded | NotReady) and error.retry_after is not None:
             return error.retry_after * random.uniform(1, 1 + _JITTER)
@@ -79,6 +82,13 @@ def service_timeout_ms(left: float | None, requested: int | None) -> int | None:
         return requested
     remaining = max(1, int(left * _SERVICE_SHARE * 1000))
     return remaining if requested is None else min(remaining, requested)
+
+
+def _is_lost(error: UnrollClientError) -> bool:
+    """Whether it is unknown if the request was executed: its connection broke, or a proxy failed."""
+    if isinstance(error, ServiceFailed):
+        return error.type == _NO_PROBLEM
+    return isinstance(error, ConnectionFailed)
 
 
 def _is_transient(error: UnrollClientError) -> bool:
