@@ -32,14 +32,11 @@ source archive of vaderSentiment 3.3.2): 10 % of those are test and 5 % dev, by 
 rated within half a point of neutral, on a scale from -4 to +4, are left out of dev and test and kept
 for training. The target is a probability that follows the rating: 0.98 for the best, 0.5 for neutral.
 Training takes a random window of at most 256 subwords of each text per epoch; at run time a text is
-read whole. Beside them sentences of negation, contrast, understatement and irony about many things,
-written for this project (CC0): 1,060 of 1,400 (280 are test and 60 dev, by groups of ten variants)
-and 5,125 more in `training/data/sentiment_en.tsv`, each three times an epoch. Version 1 started from
-`lm-en`, and this one from version 1. The probabilities are calibrated by a temperature (Guo et al.
-2017) on dev, which is part of the output layer.""",
-    limits="""Opinions about films, products, places and services, in English. There is no neutral class: a text
-without opinion still gets a label. Irony, comparisons ("better than nothing") and opinions about someone
-else's opinion are often missed. A film may have reviews in both dev and train, so the dev score is higher
+read whole. Tokenizer, embedding and recurrence start from `lm-en`. The probabilities are calibrated
+by a temperature (Guo et al. 2017) on dev, which is part of the output layer.""",
+    limits="""Opinions about films and products, in English. There is no neutral class: a text without opinion
+still gets a label. Irony, comparisons ("better than nothing") and opinions about someone else's
+opinion are often missed. A film may have reviews in both dev and train, so the dev score is higher
 than the test score, which is the one to go by.""",
     terms="""Large Movie Review Dataset: published for research. The short texts have owners of their own
 (vaderSentiment is MIT; tweets and news excerpts belong to their authors). Weights: Apache-2.0, as

@@ -31,12 +31,9 @@ CARD = CardText(
 140,000 of 9 to 10, 60,000 of 5 to 8. 1 to 4 is negative, 9 to 10 positive; 5 to 8 is neutral, left
 out of dev and test and kept for training. The target is a probability that follows the rating: 0.98
 for 10, 0.02 for 1, near 0.5 between. Split by film, so that no film is in two parts: 5 % of the films
-are test, 2 % dev (SHA-256 of the film's id, see `training/data.py`). Beside them sentences of
-negation, contrast, understatement and irony about many things, written for this project (CC0): 740
-of 1,000 (200 are test and 60 dev, by groups of ten variants) and 3,140 more in
-`training/data/sentiment_ko.tsv`, each four times an epoch. Version 1 started from `lm-ko`, and this
-one from version 1. The probabilities are calibrated by a temperature (Guo et al. 2017) on dev, which
-is part of the output layer.""",
+are test, 2 % dev (SHA-256 of the film's id, see `training/data.py`). Tokenizer, embedding and
+recurrence start from `lm-ko`. The probabilities are calibrated by a temperature (Guo et al. 2017)
+on dev, which is part of the output layer.""",
     limits="""Short reviews of films, in the spelling of web comments; other kinds of text are a change of domain.
 There is no neutral class: a text without opinion still gets a label, with a `polarity` that should
 be near 0 but need not be. Ratings and texts disagree in part of the corpus, which bounds what can
