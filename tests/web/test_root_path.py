@@ -36,7 +36,7 @@ def test_execute(page: Page, prefixed: str) -> None:
     visit.go("/")
     visit.page.get_by_role("link", name="API reference").first.click()
     expect(visit.page.locator(".opblock-tag").first).to_be_visible()
-    assert visit.page.url == f"{prefixed}/docs"
+    assert visit.page.url.partition("#")[0] == f"{prefixed}/docs"  # Swagger UI adds the open operation
     for name in ("sentiment", "list_models", "health"):
         opened = block(visit, BY_NAME[name])
         next(examples(opened, BY_NAME[name]))
