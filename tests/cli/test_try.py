@@ -2,6 +2,7 @@
 
 import os
 import pty
+import random
 import re
 import shutil
 import signal
@@ -40,11 +41,11 @@ def piped(lines: Sequence[str], *arguments: str, url: str) -> subprocess.Complet
 class Terminal:
     """A process on a pseudo-terminal."""
 
-    def __init__(self, arguments: Sequence[str], url: str, folder: Path) -> None:
+    def __init__(self, command: Sequence[str], url: str, folder: Path) -> None:
         self.pid, self._file = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
-            os.execve(sys.executable, [*COMMAND, *arguments], environment(url))
+            os.execve(sys.executable, command, environment(url))
         self.shown = ""
 
     def type(self, text: str) -> None:
@@ -68,8 +69,8 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, url: str, folder: Path = ROOT) -> Iterator[Terminal]:
-    made = Terminal(arguments, url, folder)
+def terminal(*arguments: str, url: str, folder: Path = ROOT, command: Sequence[str] = COMMAND) -> Iterator[Terminal]:
+    made = Terminal([*command, *arguments], url, folder)
     try:
         yield made
     finally:
@@ -184,3 +185,21 @@ def test_mistakes_at_the_start(server: str, tmp_path: Path) -> None:
         ran = piped([], *arguments, "--store", str(tmp_path), url=url)
         assert ran.returncode in (1, 2)
         assert says in ran.stderr
+
+
+@pytest.mark.slow
+def test_a_signal_just_before_the_prompt_waits_ends_it_too() -> None:
+    """Python alone misses 2 of 100: its handler would run when the prompt has its next key."""
+    program = (
+        "import readline; from app.cli.trying.service import ended_by_signals\n"
+        "with ended_by_signals():\n"
+        "    print('answered', flush=True)\n"
+        "    input('>>> ')"
+    )
+    pauses = random.Random(1)
+    for _ in range(100):
+        with terminal(url="", command=[sys.executable, "-c", program]) as shell:
+            shell.until("answered")
+            time.sleep(pauses.uniform(0, 0.004))
+            os.kill(shell.pid, signal.SIGTERM)
+            assert shell.status() == 128 + signal.SIGTERM

@@ -4,9 +4,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,13 +111,29 @@ def _is_ready(client: Unroll) -> bool:
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """A signal that would end this process runs the `finally` of `own_service` first."""
+    leaving = threading.Event()
+    prompt = threading.get_ident()
+    bell, ring = socket.socketpair()
+    ring.setblocking(False)
 
     def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
+        if not leaving.is_set():
+            leaving.set()
+            raise SystemExit(128 + number)
+
+    def repeat() -> None:
+        """A signal just before readline waits for a key runs no handler: the next one ends that wait."""
+        while number := bell.recv(1):
+            while number[0] in before and not leaving.wait(0.1):
+                signal.pthread_kill(prompt, number[0])
 
     before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    bell_before = signal.set_wakeup_fd(ring.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=repeat, daemon=True).start()
     try:
         yield
     finally:
+        signal.set_wakeup_fd(bell_before)
+        ring.close()
         for number, handler in before.items():
             signal.signal(number, handler)
