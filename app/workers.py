@@ -76,8 +76,10 @@ class Worker(SupervisedProcess):
 def run_workers(settings: Settings, engines: Sequence[str], service_folder: Path, listener: socket.socket) -> None:
     """Keep `settings.workers` workers running until SIGTERM or SIGINT, then drain them all."""
     stopped, stop = os.pipe()
+    os.set_blocking(stop, False)
+    signal.set_wakeup_fd(stop)  # a handler would miss a signal just before `os.read` waits
     for number in STOP_SIGNALS:
-        signal.signal(number, lambda number, frame: os.write(stop, b"."))
+        signal.signal(number, lambda number, frame: None)
     (service_folder / _METRICS).mkdir()
     workers = [Worker(settings, engines, service_folder, listener, index=index) for index in range(settings.workers)]
     os.read(stopped, 1)
