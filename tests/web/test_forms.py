@@ -247,7 +247,8 @@ def test_korean_says_what_helps_and_what_a_model_does(browser: Browser, server: 
 
 @pytest.mark.parametrize("kind", ["python", "javascript"])
 @pytest.mark.parametrize(
-    "name", ["Sentiment", "Caption", "chosen file", "Translate", "Forecast", "Clips", "The memory, kept"]
+    "name",
+    ["Sentiment", "Caption", "chosen file", "Translate", "Language model", "Forecast", "Clips", "The memory, kept"],
 )
 def test_the_code_runs_and_prints_the_answer(visit: Visit, name: str, kind: str, picture: Path) -> None:
     if kind == "javascript" and shutil.which("node") is None:
@@ -268,6 +269,8 @@ def test_the_code_runs_and_prints_the_answer(visit: Visit, name: str, kind: str,
         section.get_by_role("textbox").fill('it\'s "fine" \\n ${HOME} `id`\n괜찮아요 film')
     elif name == "Forecast":
         expect(section.locator("code")).to_contain_text("2015")  # the example has arrived
+    elif name == "Language model":
+        section.get_by_role("switch", name="Show the memory").check()
     section.get_by_text("The same request as code").first.click()
     section.get_by_label("Language of the code").first.select_option(kind)
     code = section.locator("code").first.text_content() or ""
@@ -275,4 +278,5 @@ def test_the_code_runs_and_prints_the_answer(visit: Visit, name: str, kind: str,
     ran = subprocess.run(command, capture_output=True, timeout=100, cwd=picture.parent, text=True)
     assert ran.returncode == 0, ran.stderr
     assert re.search(r"model['\"]?: ?['\"]", ran.stdout), ran.stdout
+    assert ("explanation" in ran.stdout) == (name == "Language model")
     visit.check()

@@ -75,7 +75,10 @@ export function completeJob() {
   }
 
   const job = new Job("complete", {
-    request: onward,
+    request: () => {
+      const request = onward();
+      return memory.isOn() ? { ...request, steps: [...request.steps, ...next().steps] } : request;
+    },
     ask: goOn,
     empty: true, // an empty text starts a new one
     draw: ({ results }) => [drawNext(results[0], take, memory)],
