@@ -138,9 +138,9 @@ def test_a_failed_input_is_a_line_and_the_others_are_answered(server: str, tmp_p
 
 @pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
 def test_an_interrupted_run_resumes(server: str, tmp_path: Path, how: signal.Signals) -> None:
-    texts = [f"save the file {number}" for number in range(400)]
+    texts = [f"save the file {number}" for number in range(100)]
     file, output, whole = write_inputs(tmp_path, texts), tmp_path / "answers.jsonl", tmp_path / "whole.jsonl"
-    options = ["--max-tokens", "60", "--temperature", "1", "--seed", "1"]
+    options = ["--max-tokens", "100", "--min-tokens", "100", "--temperature", "1", "--seed", "1"]
     slow = ["--batch", "1", "--concurrency", "1"]  # slow enough to end it in the middle; the answers are the same
     invoked(server, "translate", "--file", file, "--output", whole, *options)
     arguments = command("translate", "--url", server, "--file", file, "--output", output, *options, *slow)
