@@ -42,8 +42,24 @@ _usual = signature(httpx.get).parameters["timeout"].default  # of all functions 
 _usual.connect = _usual.read = _usual.write = _usual.pool = PATIENCE
 
 
+# Services of several processes, trainings, benchmarks, and files of a second a test or of twenty seconds: far more than
+# five minutes together. `make test` keeps shorter ones of each kind, and none in a browser.
+_SLOW = tuple((Path(__file__).parent / "slow.txt").read_text(encoding="utf8").split())
+_SHORT = ("service/test_addresses.py", "service/test_front_end.py", "training/test_registers.py")
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    path = item.path.relative_to(Path(__file__).parent).as_posix()
+    in_browser = {"browser", "firefox"} & set(getattr(item, "fixturenames", ()))
+    return bool(in_browser) or (path.startswith(_SLOW) and path not in _SHORT)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Folders with long files come first, or one process of `make test` would be left with one at the end."""
+    """Mark slow tests. Folders with long files come first, or one process would be left with one at the end."""
+    for item in items:
+        if _is_slow(item):
+            item.add_marker(pytest.mark.slow)
     long = [Path(__file__).parent / name for name in ("service", "web", "engine", "importers", "docs", "shipped")]
     items.sort(key=lambda item: item.path.parent not in long)
 

@@ -42,7 +42,7 @@ def piped(lines: Sequence[str], *arguments: str, url: str) -> subprocess.Complet
 class Terminal:
     """A process on a pseudo-terminal."""
 
-    def __init__(self, command: Sequence[str], url: str, folder: Path) -> None:
+    def __init__(self, command: list[str], url: str, folder: Path) -> None:
         self.pid, self._file = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
