@@ -56,7 +56,7 @@ $(RAY_STAMP): pyproject.toml
 	touch $(RAY_STAMP)
 
 test-ray: $(RAY_STAMP)
-	$(RAY)/bin/python -m pytest -rs tests/cluster
+	$(RAY)/bin/python -m pytest -m "" -rs tests/cluster
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow -n logical --dist loadfile --no-loadscope-reorder
