@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from benchmarks.options import STORE, Names
 from benchmarks.queueing import Cluster, Costs, Rounds, Simulated, closed_loop, open_loop
 from benchmarks.replicas import replicas, wait_until_up
 from benchmarks.report import heading, refuse, table
-from benchmarks.service import Service
+from benchmarks.service import Service, engines_of
 from benchmarks.sizing import Memory, memory_of
 
 _UNIT = 6  # cell steps of a round of decoding: the setting `unit`
@@ -68,7 +68,12 @@ class Work:
     @property
     def cores(self) -> float:
         """Processor seconds a second of all parts: what the machine gave them."""
-        return (self.proxy + self.front_end + self.engine) / self.wall
+        return self.worked / self.wall
+
+    @property
+    def worked(self) -> float:
+        """Processor seconds of all parts."""
+        return self.proxy + self.front_end + self.engine
 
     def of_a_request(self, part: str) -> float:
         return float(getattr(self, part)) / self.answers
@@ -87,7 +92,7 @@ class Bench:
         """Put a load on the replicas behind a balancer, and add what it cost."""
         counted = self._counters()
         before, began = self._worked(balancer), time.monotonic()
-        sample = self.load.measure(balancer.port, work, clients=clients, warm_up=0, seconds=seconds)
+        sample = self.load.measure(balancer.port, work, clients=clients, warm_up=seconds, seconds=seconds)
         after, ended = self._worked(balancer), time.monotonic()
         more = self._counters()
         into.seconds += seconds
@@ -95,9 +100,9 @@ class Bench:
         into.wall += ended - began
         into.answers += more["requests"] - counted["requests"]
         into.steps += more["emit_steps"] - counted["emit_steps"]
-        into.proxy += after[0] - before[0]
-        into.front_end += after[1] - before[1]
-        into.engine += after[2] - before[2]
+        for process, (part, worked) in after.items():  # one that has ended since, an idle image decoder, did nothing
+            worked -= before.get(process, (part, 0.0))[1]
+            setattr(into, part, getattr(into, part) + worked)
         into.latencies += sample.latencies
         into.failures += sample.failures
 
@@ -106,22 +111,19 @@ class Bench:
         with ThreadPoolExecutor(len(self.services)) as pool:
             return sum(map(Counter, pool.map(Service.counters, self.services)), Counter[str]())
 
-    def _worked(self, balancer: Balancer) -> tuple[float, float, float]:
-        """Processor seconds of HAProxy, of the front ends with their image decoders, and of the engines."""
-        front_end = engine = 0.0
+    def _worked(self, balancer: Balancer) -> dict[int, tuple[str, float]]:
+        """The part that each process is of, and its processor seconds: HAProxy, front ends with their image decoders,
+        and engines."""
+        parts = {balancer.pid: "proxy"}
         for service in self.services:
             own = psutil.Process(service.pid)
-            front_end += _seconds(own)
-            for child in own.children(recursive=True):
-                if "app.engine" in child.cmdline():
-                    engine += _seconds(child)
-                else:
-                    front_end += _seconds(child)
-        return _seconds(psutil.Process(balancer.pid)), front_end, engine
-
-
-def _seconds(process: psutil.Process) -> float:
-    return float(sum(process.cpu_times()[:2]))
+            parts |= {process.pid: "front_end" for process in (own, *own.children(recursive=True))}
+            parts |= {engine.pid: "engine" for engine in engines_of(own)}
+        worked = {}
+        for pid, part in parts.items():
+            with suppress(psutil.NoSuchProcess):
+                worked[pid] = (part, sum(psutil.Process(pid).cpu_times()[:2]))
+        return worked
 
 
 @dataclass
@@ -218,7 +220,7 @@ def checked(found: Measured, costs: Costs, clients: int) -> list[list[str]]:
     latencies = sorted(three.latencies)
     pairs = {
         "requests/s": (simulated.rate, three.rate, 1),
-        "processor ms of a request": (simulated.worked * 1000, three.cores / three.rate * 1000, 2),
+        "processor ms of a request": (simulated.worked * 1000, three.worked / three.answers * 1000, 2),
         "p50 ms": (simulated.quantile(0.5) * 1000, latencies[len(latencies) // 2] * 1000, 0),
     }
     return [
@@ -293,7 +295,7 @@ def _sizes(pairs: list[tuple[Measured, Costs]]) -> str:
 @STORE
 @click.option("--tasks", "jobs", type=Names(TEXTS_AND_IMAGES), default=",".join(TEXTS_AND_IMAGES), show_default=True)
 @click.option("--clients", type=click.IntRange(3), default=48, show_default=True, help="Concurrent HTTP clients.")
-@click.option("--seconds", default=2.0, show_default=True, help="Of each measurement.")
+@click.option("--seconds", default=2.0, show_default=True, help="Of each measurement, after a warm-up as long.")
 @click.option("--rounds", default=3, show_default=True, help="Measurements of each load, by turns.")
 @click.option(
     "--measurements",
