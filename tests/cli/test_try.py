@@ -199,7 +199,7 @@ def test_a_signal_just_before_the_prompt_waits_ends_it_too() -> None:
         "    input('>>> ')"
     )
     pauses = random.Random(1)
-    for _ in range(100):
+    for _ in range(50):
         with terminal(url="", command=[sys.executable, "-c", program]) as shell:
             shell.until("answered")
             time.sleep(pauses.uniform(0, 0.004))
