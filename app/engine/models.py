@@ -39,7 +39,6 @@ from app.heap import give_back_memory
 from app.machine import available_memory
 from app.models.networks import Classifier, EncoderDecoder, Network, TokenNetwork, build_network
 from app.models.pieces import InPieces
-from app.models.serving.native import NativeLinear, NativeRecurrent
 from app.models.serving.precision import Precision, precision_of, prepare, prepare_for_gpu
 from app.models.serving.unit import unit_of
 from app.store.architecture import Architecture, WritesTokens
@@ -242,8 +241,7 @@ def _served_bytes(network: nn.Module, weights: int) -> int:
     oneDNN show no size, and count as float32."""
     tensors = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}.values()
     packed = max(0, weights - sum(tensor.numel() for tensor in tensors))
-    is_native = any(isinstance(module, NativeLinear | NativeRecurrent) for module in network.modules())
-    return sum(tensor.nbytes for tensor in tensors) + packed * (2 if is_native else 4)
+    return sum(tensor.nbytes for tensor in tensors) + 4 * packed
 
 
 def _warm(model: LoadedModel) -> None:

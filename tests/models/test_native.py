@@ -21,7 +21,7 @@ from app.models.serving.native import (
     most_probable,
 )
 from app.models.serving.native.cell import NativeKind
-from app.models.serving.native.matrix import activated
+from app.models.serving.native.matrix import Matrix, activated
 from app.store.recurrence import CELLS, Recurrence
 from tests.models.references import torch_module, unroll_packed
 
@@ -493,3 +493,17 @@ def test_weights_with_too_many_inputs_for_8_bits_stay_float32() -> None:
     weight, inputs = torch.randn(2, 65537), torch.randn(1, 65537)
     found = NativeLinear(weight, None, dtype=torch.int8)(inputs)
     torch.testing.assert_close(found, inputs @ weight.T, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.int8])
+def test_packing_keeps_neither_the_original_nor_a_copy(dtype: torch.dtype) -> None:
+    """An empty view of the weights once kept all of them, in float32, beside the packed ones."""
+    kept = vars(Matrix(torch.randn(64, 64), gates=1, dtype=dtype, level=None)).values()
+    tensors = [one for one in kept if isinstance(one, Tensor)]
+    assert len(tensors) == 3  # the weights, scales and offsets
+    assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in tensors)
+    layer = NativeLinear(torch.randn(64, 64), None, dtype=dtype)
+    module = NativeRecurrent(recurrent("lstm", 64), dtype=dtype)
+    for packed, weights in ((layer, 64 * 64), (module, sum(one.numel() for one in recurrent("lstm", 64).parameters()))):
+        shown = sum(buffer.nbytes for buffer in packed.buffers())
+        assert shown == pytest.approx(dtype.itemsize * weights, rel=0.1)  # for `Models.bytes`

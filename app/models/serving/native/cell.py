@@ -47,6 +47,11 @@ class NativeCell:
         self.fields = CellFields(self._hh.fields, self._candidate_bias.data_ptr(), _KINDS.index(kind))
 
     @property
+    def panels(self) -> tuple[Tensor, Tensor]:
+        """The packed weights."""
+        return self._ih.panels, self._hh.panels
+
+    @property
     def projection(self) -> LayerFields:
         """`project` as the kernels read it, while this cell exists."""
         return LayerFields(self._ih.fields, self._bias.data_ptr(), self._ih.width)

@@ -58,10 +58,11 @@ class Matrix:
             dtype = torch.float32
         self.level, lanes = chosen, chosen.lanes
         self.depth = weight.shape[1]
-        weight, self._scales = in_8_bits(weight.detach()) if dtype == torch.int8 else (weight.detach(), weight[:0, 0])
+        nothing = torch.empty(0)  # an empty view would keep all of the weights
+        weight, self._scales = in_8_bits(weight.detach()) if dtype == torch.int8 else (weight.detach(), nothing)
         panels = columns(weight.to(dtype), gates, lanes)  # rounded first: the copies are smaller
         self.width = panels.shape[0] * panels.shape[2]
-        self._offsets = panels[:0, 0, 0]
+        self._offsets = nothing
         self.fields = MatrixFields(
             depth=self.depth,
             panels=panels.shape[0],
@@ -74,8 +75,8 @@ class Matrix:
             self._offsets = (128 * panels.sum(1, dtype=torch.int32)).flatten()
             self.fields.scales, self.fields.offsets = self._scales.data_ptr(), self._offsets.data_ptr()
             panels = grouped(panels, chosen.group, chosen.whole_depth)
-        self._panels = grouped(panels, 2, 2) if dtype == torch.bfloat16 else panels
-        self.fields.weights = self._panels.data_ptr()
+        self.panels = grouped(panels, 2, 2) if dtype == torch.bfloat16 else panels
+        self.fields.weights = self.panels.data_ptr()
 
     def multiply(self, inputs: Tensor, bias: Tensor, size: int) -> Tensor:
         """inputs (rows, depth) to (rows, size); with `size` equal to `width`, to all columns of the layout."""
@@ -104,6 +105,7 @@ class NativeLinear(nn.Module):
     ) -> None:
         super().__init__()
         self._matrix = Matrix(weight, gates=1, dtype=dtype, level=level)
+        self.register_buffer("panels", self._matrix.panels, persistent=False)
         self._size = weight.shape[0]
         self._bias = torch.zeros(self._matrix.width)
         if bias is not None:

@@ -22,6 +22,8 @@ class NativeRecurrent(RecurrentLayers):
             [NativeCell(kind, weights, dtype=dtype, level=level) for weights in layer]
             for layer in recurrent.weights_by_layer()
         ]
+        for number, panels in enumerate(panels for layer in self.cells for cell in layer for panels in cell.panels):
+            self.register_buffer(f"panels_{number}", panels, persistent=False)
 
     def _step_layer(
         self, layer: int, inputs: Tensor, hidden: Tensor, cell: Tensor | None
