@@ -111,14 +111,16 @@ def test_an_engine_takes_no_more_than_is_counted_for_it() -> None:
 
 
 async def _loaded(engines: EngineProcesses, count: int) -> int:
-    """The largest private memory of the engine until it has loaded `count` versions.
-
-    Pages of libraries do not count, which belong to other processes too, or can be read again.
-    """
-    rollup, peak = Path(f"/proc/{engines.pids[0]}/smaps_rollup"), 0
+    """The largest private memory of the engine until it has loaded `count` versions."""
+    peak = 0
     async with EngineClient(engines.endpoints) as client:
         while len(client.view.precisions) < count:
-            fields = dict(line.split(":") for line in rollup.read_text().splitlines()[1:])
-            peak = max(peak, 1024 * int(fields["Private_Dirty"].removesuffix("kB")))
+            peak = max(peak, _private_memory(engines.pids[0]))
             await asyncio.sleep(0.02)
     return peak
+
+
+def _private_memory(pid: int) -> int:
+    """Without the pages of libraries, which other processes share or which can be read again."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("Private_Dirty"))

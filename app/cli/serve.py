@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from app.cli.settings_options import GroupedCommand, settings_options
 from app.cli.store_option import HOW_TO_GET_MODELS
-from app.engine.forking import template_for
 from app.settings import Settings
 from app.store.names import is_url
 
@@ -25,6 +24,8 @@ def serve(**options: Any) -> None:
     settings = _settings(options)
     if not is_url(settings.store) and not Path(settings.store).is_dir():  # before imports of seconds
         raise click.BadParameter(f"{settings.store} is not a folder; {HOW_TO_GET_MODELS}", param_hint="--store")
+    from app.engine.forking import template_for  # not for --help
+
     template = template_for(settings.devices, settings.threads)
     try:
         from app.cli.serving import run_service  # while the template imports torch

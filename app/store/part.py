@@ -17,4 +17,4 @@ class Part(BaseModel):
     Every number has a limit that no network reaches, so a damaged file costs no more than a large network.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)

@@ -48,8 +48,8 @@ HARMLESS = {endless_words, huge_frame, huge_memo_index}
 HARMFUL = [attack for attack in ATTACKS if attack not in HARMLESS]  # in the same order in each process
 
 
-# A child begins with the largest memory of its parent (getrusage(2)), and that of a worker of pytest is far too large: so
-# a small process is its parent here, and prints what it used.
+# The largest memory of a process counts from before its program starts (getrusage(2)), when it has that of its parent.
+# A worker of pytest is far too large, so a small process is the parent here; it prints what its child used.
 _MEASURED = """
 import json, os, resource, subprocess, sys
 subprocess.run([*sys.argv[1:], str(os.getpid())])
