@@ -1,5 +1,6 @@
 """What layouts of captioning share: a torchvision ResNet, a recurrent decoder, words with `<start>` and `<end>`."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,12 +45,12 @@ class Captioning(Layout):
     def matches(self, checkpoint: Checkpoint) -> bool:
         return self.split(checkpoint) is not None
 
+    @abstractmethod
     def split(self, checkpoint: Checkpoint) -> tuple[Tensors, Tensors] | None:
         """Encoder and decoder; None if the checkpoint has another layout."""
-        raise NotImplementedError
 
-    def captioner(self, encoder: Tensors, decoder: Tensors, values: OptionValues) -> Captioner:
-        raise NotImplementedError
+    @abstractmethod
+    def captioner(self, encoder: Tensors, decoder: Tensors, values: OptionValues) -> Captioner: ...
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         words, values = given.words, given.values

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from app.models.attention import Attention
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, TextEncoder
-from app.models.recurrent import Recurrent, RecurrentLayers
+from app.models.recurrent import Recurrent, RecurrentSteps
 from app.models.state import State
 from app.store.decoder import Decoder as DecoderConfig
 from app.store.recurrence import CELLS
@@ -147,7 +147,7 @@ class Decoder(nn.Module):
         features, advanced, weights = self.advance(tokens, state, self.recurrence)
         return self.output(features).squeeze(1), advanced, weights
 
-    def advance(self, tokens: Tensor, state: State, recurrence: RecurrentLayers) -> tuple[Tensor, State, Tensor | None]:
+    def advance(self, tokens: Tensor, state: State, recurrence: RecurrentSteps) -> tuple[Tensor, State, Tensor | None]:
         """`step`, up to the input of the output layer (batch, 1, features). `recurrence` computes the layers."""
         embedded = self._embed(tokens)
         advanced = state.copy()

@@ -1,5 +1,6 @@
 """Encoders: a source to a memory for attention or pooling, and to a summary that starts a decoder."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -66,7 +67,7 @@ class Encoded(NamedTuple):
         return torch.where(counted.any(1, keepdim=True), counted, self.memory_mask)
 
 
-class RecurrentEncoder(nn.Module):
+class RecurrentEncoder(nn.Module, ABC):
     """A recurrence over the inputs that `embed` makes of a source, with stages before it (`front`) and over its outputs
     (`back`).
 
@@ -87,9 +88,9 @@ class RecurrentEncoder(nn.Module):
         self.back = Stages(config.back, config.output_size)
         self.dropout = nn.Dropout(dropout)
 
+    @abstractmethod
     def features(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:
         """A padded source and its lengths (batch,) to what the stages of `front` read (batch, steps, features)."""
-        raise NotImplementedError
 
     def embed(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:
         """A padded source and its lengths (batch,) to the inputs of the recurrence (batch, steps, input)."""

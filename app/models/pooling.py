@@ -138,7 +138,7 @@ def pooled_further(pooling: Pooling, encoded: Encoded, before: Tensor | None = N
                 steps = torch.cat((before.unsqueeze(1), steps), 1)
             return steps.cumsum(1)[:, -1]
         case "attention" | "flatten":
-            raise NotImplementedError(f"pooling {pooling} needs all outputs")
+            raise ValueError(f"pooling {pooling} needs all outputs")
         case _:
             assert_never(pooling)
 
@@ -181,6 +181,6 @@ def _pooled_prefixes(pooling: Pooling, encoded: Encoded) -> Tensor:
         case "sum":
             return memory.cumsum(1)
         case "attention" | "flatten" | "last_cell":
-            raise NotImplementedError(f"pooling {pooling} reads each prefix anew")
+            raise ValueError(f"pooling {pooling} reads each prefix anew")
         case _:
             assert_never(pooling)

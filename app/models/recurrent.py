@@ -3,6 +3,7 @@
 Modules hold weights only; they take a state and return the next one.
 """
 
+from abc import ABC, abstractmethod
 from functools import partial
 
 import torch
@@ -27,8 +28,8 @@ def last_of(sequence: Tensor, lengths: Tensor) -> Tensor:
     return sequence.gather(1, index).squeeze(1)
 
 
-class RecurrentLayers(nn.Module):
-    """What `Recurrent` and its serving forms share: the first state, and a step through all layers."""
+class RecurrentSteps(nn.Module, ABC):
+    """The first state, and a step through all layers."""
 
     def __init__(self, recurrence: Recurrence) -> None:
         super().__init__()
@@ -51,16 +52,20 @@ class RecurrentLayers(nn.Module):
             cells.append(cell)
         return inputs, joined(hiddens, cells)
 
+    @abstractmethod
+    def _step_layer(
+        self, layer: int, inputs: Tensor, hidden: Tensor, cell: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]: ...
+
+
+class RecurrentLayers(RecurrentSteps):
+    """What `Recurrent` and its serving forms share."""
+
+    @abstractmethod
     def unroll(
         self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
     ) -> tuple[Tensor, RecurrentState]:
         """See `Recurrent.unroll`."""
-        raise NotImplementedError
-
-    def _step_layer(
-        self, layer: int, inputs: Tensor, hidden: Tensor, cell: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        raise NotImplementedError
 
 
 class Recurrent(RecurrentLayers):

@@ -23,7 +23,7 @@ from app.models.explain import (
 from app.models.gates import Gated, shown_step
 from app.models.networks import EncoderDecoder
 from app.models.pieces import InPieces
-from app.models.recurrent import Recurrent, RecurrentLayers
+from app.models.recurrent import Recurrent, RecurrentSteps
 from app.models.state import State
 from app.models.steps import Steps
 from app.store.language_model import LanguageModel
@@ -37,7 +37,7 @@ class Replayed(NamedTuple):
     decoder: list[Activations]
 
 
-class ShownRecurrence(RecurrentLayers):
+class ShownRecurrence(RecurrentSteps):
     """The steps of a recurrence in one direction, one row at a time. `steps` keeps those of one `layer`, with gates."""
 
     def __init__(self, of: Recurrent, layer: int) -> None:

@@ -1,5 +1,6 @@
 """Base of the encoders with a recurrence, as a manifest describes them. Nothing here imports torch."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Literal, Self
 
@@ -37,9 +38,9 @@ class EncoderPart(Part):
     back: Stages = ()
 
     @property
+    @abstractmethod
     def source_size(self) -> int:
         """Features of a step that the stages of `front` read."""
-        raise NotImplementedError
 
     @property
     def is_masked(self) -> bool:

@@ -1,5 +1,6 @@
 """Stages over neighbouring steps: convolutions and pools over time. Free of torch."""
 
+from abc import abstractmethod
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -33,14 +34,14 @@ class _Windowed(StagePart):
         return self
 
     @property
+    @abstractmethod
     def reach(self) -> int:
         """Steps from the first of a window to its last, both included."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def moves_by(self) -> int:
         """Steps from a window to the next."""
-        raise NotImplementedError
 
     @property
     def is_pointwise(self) -> bool:

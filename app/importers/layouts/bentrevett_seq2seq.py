@@ -4,6 +4,7 @@
 3 and 4: additive attention (Bahdanau et al. 2015); 4 also packs and masks, without effect on a single source.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -108,9 +109,9 @@ class _Notebook(Layout):
             limits=TokenLimits(source_tokens=1000, max_tokens=_MOST_TOKENS),
         )
 
+    @abstractmethod
     def _decoder(self, tensors: Tensors) -> tuple[Decoder, dict[str, Tensor]]:
         """The decoder, and its weights beside embedding, recurrence and output layer."""
-        raise NotImplementedError
 
 
 def _output(tensors: Tensors) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """darts: `BlockRNNModel` and `RNNModel`, from the checkpoint of Lightning that `model.save` writes (`*.pt.ckpt`)."""
 
 import re
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,8 +50,8 @@ class _Darts(Layout):
             ]
         )
 
-    def _answer(self, checkpoint: Checkpoint, targets: int) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _answer(self, checkpoint: Checkpoint, targets: int) -> str: ...
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         features = recurrence(checkpoint.network, "rnn.").input_size

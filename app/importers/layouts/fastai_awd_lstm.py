@@ -1,5 +1,6 @@
 """fastai, AWD-LSTM (Merity et al. 2017; ULMFiT: Howard and Ruder 2018): `learn.save` and the vocabulary `dls.vocab`."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -37,8 +38,8 @@ class _AwdLstm(Layout):
         layers = " -> ".join(recurrence.describe() for recurrence, _ in awd.layers)
         return Understanding([f"embedding {rows:,} x {size}, {layers}", *self._head_facts(awd)])
 
-    def _head_facts(self, awd: AwdLstm) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _head_facts(self, awd: AwdLstm) -> list[str]: ...
 
 
 class FastaiClassifier(_AwdLstm):

@@ -1,5 +1,6 @@
 """Forecasters and classifiers of series, recognised by their structure: recurrences over numbers, and a head."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -47,8 +48,8 @@ class _OverSeries(Layout):
         window = of_steps(window_option(checkpoint), chain)
         return [window, SHORT, *self._more(chain), *options_of(chain)]
 
-    def _more(self, chain: Chain) -> list[Option]:
-        raise NotImplementedError
+    @abstractmethod
+    def _more(self, chain: Chain) -> list[Option]: ...
 
     def _encoder(self, chain: Chain, given: Given) -> tuple[SeriesEncoder, dict[str, Any]]:
         check_steps(chain, given.values, "window")

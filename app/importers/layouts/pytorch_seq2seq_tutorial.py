@@ -5,6 +5,7 @@ additive attention (Bahdanau et al. 2015), or without attention and with a relu 
 attention that scores a fixed number of positions from embedding and hidden state alone.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -93,9 +94,9 @@ class _Tutorial(Layout):
             limits=TokenLimits(source_tokens=max(limit, 2), max_tokens=limit),
         )
 
+    @abstractmethod
     def _decoder(self, tensors: Tensors) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Members of the decoder's configuration, and its weights beside embedding, recurrence and output layer."""
-        raise NotImplementedError
 
     def _limit(self, decoder: Tensors, values: OptionValues) -> int:
         return values.number("max_length")

@@ -4,6 +4,7 @@ the recurrence (a ResNet over time), or a branch of convolutions beside it (LSTM
 Without its convolutions, such a network is one of `general_series`, which reads the rest.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,8 +40,8 @@ class _WithConvolutions(Layout):
 
     rest: SeriesClassifier | SeriesForecaster
 
-    def found(self, checkpoint: Checkpoint) -> Residual | Branch | None:
-        raise NotImplementedError
+    @abstractmethod
+    def found(self, checkpoint: Checkpoint) -> Residual | Branch | None: ...
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         found = self.found(checkpoint)
