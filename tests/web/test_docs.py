@@ -83,15 +83,15 @@ def execute(visit: Visit, operation: Operation, block: Locator) -> None:
 @pytest.mark.parametrize("tag", [tag for tag in TAGS if tag != ADMINISTRATION])
 def test_every_operation_runs(visit: Visit, tag: str) -> None:
     open_docs(visit)
-    for operation in OPERATIONS:
-        if operation.described["tags"] == [tag]:
-            opened = block(visit, operation)
-            ran = []
-            for example in examples(opened, operation):
-                execute(visit, operation, opened)
-                ran.append(example)
-            assert len(ran) == max(1, min(2, len(operation.examples)))
-            opened.locator(".opblock-summary-control").click()  # open operations are redrawn all the time
+    for number, operation in enumerate(operation for operation in OPERATIONS if operation.described["tags"] == [tag]):
+        opened = block(visit, operation)
+        chosen = list(examples(opened, operation))  # the last one, which often is a stream
+        assert len(chosen) == max(1, min(2, len(operation.examples)))
+        execute(visit, operation, opened)
+        if number == 0 and len(chosen) == 2:
+            next(examples(opened, operation))
+            execute(visit, operation, opened)
+        opened.locator(".opblock-summary-control").click()  # open operations are redrawn all the time
     visit.check()
 
 
