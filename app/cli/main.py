@@ -1,5 +1,6 @@
 """The command `unroll`. Each command is a module beside this one."""
 
+import gc
 import os
 
 import click
@@ -7,6 +8,7 @@ import click
 from app.cli.lazy_group import LazyCommand, LazyGroup
 from app.version import VERSION
 
+gc.set_threshold(50_000, 20, 20)  # imports make many objects and hardly any garbage
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # its search for plugins takes a tenth of a second
 COMMANDS = {
     "serve": LazyCommand("app.cli.serve", "serve", "Serve the model store over HTTP until SIGTERM or Ctrl-C."),
