@@ -69,7 +69,9 @@ def _checked_prefix(path: str) -> str:
 class Settings(BaseSettings):
     """Each field is `UNROLL_<NAME>` in the environment and `--<name>` on the command line."""
 
-    model_config = SettingsConfigDict(env_prefix="UNROLL_", env_ignore_empty=True, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="UNROLL_", env_ignore_empty=True, frozen=True, extra="ignore", defer_build=True
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 means every network interface.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 picks a free one.")
