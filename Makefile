@@ -32,31 +32,20 @@ serve: $(SERVING)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
-# Tests with KServe's own client, in a separate environment: it needs an older psutil than `dev`.
-KSERVE := .venv-kserve
-KSERVE_STAMP := $(KSERVE)/installed
+# Environments of their own: KServe's client needs an older psutil than `dev`, and Ray and what it needs are half a gigabyte.
+.venv-kserve/installed: EXTRAS := training,kserve
+.venv-ray/installed: EXTRAS := training,benchmarks,dev,ray
+.venv-kserve/installed .venv-ray/installed: %/installed: pyproject.toml
+	test -x $*/bin/python || $(PYTHON) -m venv $*
+	$*/bin/python -m pip install -qq --disable-pip-version-check "torch>=2.11,<2.14"
+	$*/bin/python -m pip install -qq --disable-pip-version-check --editable ".[$(EXTRAS)]"
+	touch $@
 
-$(KSERVE_STAMP): pyproject.toml
-	test -x $(KSERVE)/bin/python || $(PYTHON) -m venv $(KSERVE)
-	$(KSERVE)/bin/python -m pip install -qq --disable-pip-version-check "torch>=2.11,<2.14"
-	$(KSERVE)/bin/python -m pip install -qq --disable-pip-version-check --editable ".[training,kserve]"
-	touch $(KSERVE_STAMP)
+test-kserve: .venv-kserve/installed
+	.venv-kserve/bin/python -m pytest -rs tests/api/test_open_inference_kserve.py
 
-test-kserve: $(KSERVE_STAMP)
-	$(KSERVE)/bin/python -m pytest -rs tests/api/test_open_inference_kserve.py
-
-# Tests on Ray, in a separate environment: Ray and what it needs are half a gigabyte.
-RAY := .venv-ray
-RAY_STAMP := $(RAY)/installed
-
-$(RAY_STAMP): pyproject.toml
-	test -x $(RAY)/bin/python || $(PYTHON) -m venv $(RAY)
-	$(RAY)/bin/python -m pip install -qq --disable-pip-version-check "torch>=2.11,<2.14"
-	$(RAY)/bin/python -m pip install -qq --disable-pip-version-check --editable ".[training,benchmarks,dev,ray]"
-	touch $(RAY_STAMP)
-
-test-ray: $(RAY_STAMP)
-	$(RAY)/bin/python -m pytest -m "" -rs tests/cluster
+test-ray: .venv-ray/installed
+	.venv-ray/bin/python -m pytest -m "" -rs tests/cluster
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow -n logical --dist loadfile --no-loadscope-reorder
