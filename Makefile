@@ -1,7 +1,9 @@
 # CONTRIBUTING.md lists the targets. Each creates the environment that it needs, once.
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13,$(if $(shell command -v $(name) 2>/dev/null),$(name))) python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
+# pip's own index has builds of torch with CUDA on x86-64 Linux; PyTorch's installation page names the one with CPU builds.
+TORCH_INDEX ?=
 SERVING := $(VENV)/installed-serving
 STAMP := $(VENV)/installed
 BUILT_FROM := pyproject.toml setup.py app/models/serving/native/kernels.c app/models/serving/native/kernels.h
@@ -15,8 +17,8 @@ export PYTHONDONTWRITEBYTECODE :=
 # What serving needs, and then the rest in the same environment. An environment that has the rest has both stamps.
 $(SERVING): $(BUILT_FROM)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing what serving needs into $(VENV): about 1.1 GB with a CPU build of torch"
-	$(PIP) "torch>=2.11,<2.14"
+	@echo "installing what serving needs into $(VENV): about 1.1 GB with a CPU build of torch, some GB more with CUDA"
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "torch>=2.11,<2.14"
 	$(PIP) --editable .
 	touch $(SERVING)
 
@@ -48,11 +50,10 @@ test-ray: .venv-ray/installed
 	.venv-ray/bin/python -m pytest -m "" -rs tests/cluster
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow -n logical --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m slow -rs -n logical --dist loadfile --no-loadscope-reorder
 
 # The image with its revision and time in its labels; `make image DEVICE=cuda` for NVIDIA GPUs.
 DEVICE ?= cpu
-TORCH_INDEX ?=
 IMAGE ?= unroll-serve
 
 image:

@@ -1,6 +1,7 @@
 """Runs `unroll pull`, whose options are in `app.cli.pull`."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from app.cli.messages import errors_as_messages
+from app.cli.program import program
 from app.errors import UnrollError, printable
 from app.store.listing import list_store
 from app.store.names import is_url
@@ -39,7 +41,7 @@ def pull_models(names: Sequence[str], source: str | None, store: Path) -> None:
                 click.echo(f"{key}\tfailed: {error.detail if isinstance(error, UnrollError) else error}")
     if failed:
         raise click.exceptions.Exit(1)
-    click.echo(f"serve them:\n  unroll serve --store {store}")
+    click.echo(f"serve them:\n  {program()} serve --store {shlex.quote(str(store))}")
 
 
 def _check_names(names: Sequence[str], folders: dict[str, Path], root: Path, source: str | None) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any, Literal, assert_never
 
 import click
+from unroll_client import ForecastRows, ForecastStream, Stream
 from unroll_client.results import AnswerKind
 
-from app.cli.ask.forecast_rows import CsvTable, aligned, table
+from app.cli.ask.forecast_rows import CsvTable, StreamedRows, aligned, table
 from app.cli.ask.output_file import Line
 
 Form = Literal["text", "jsonl", "csv"]
@@ -37,6 +38,19 @@ def print_problem(line: Line) -> None:
     click.echo(f"input {line.index}, {line.input!r}: {line.problem['detail']}", err=True)
 
 
+def print_stream(stream: Stream[Any] | ForecastStream[Any], answer: AnswerKind | None) -> None:
+    """Print the tokens or rows of one input as they come."""
+    rows = StreamedRows()
+    for item in stream:
+        if isinstance(item, ForecastRows):
+            click.echo("\n".join(rows.lines(item)))
+        else:
+            click.echo(item.text, nl=False)
+    if answer == "tokens":
+        click.echo()
+        _print_unsure(stream.result().to_dict())
+
+
 def _print_text(line: Line, answer: AnswerKind | None, *, alone: bool) -> None:
     assert line.result is not None
     if answer == "values":
@@ -47,9 +61,12 @@ def _print_text(line: Line, answer: AnswerKind | None, *, alone: bool) -> None:
     click.echo(first if alone else f"{first}\t{line.input}")
     for row in more:
         click.echo(f"  {row}")
-    if line.result.get("unsure"):
-        name = "" if alone else f"{line.input!r}: "
-        click.echo(f"{name}the model is unsure: confidence {line.result['confidence']:.2f}", err=True)
+    _print_unsure(line.result, "" if alone else f"{line.input!r}: ")
+
+
+def _print_unsure(result: dict[str, Any], name: str = "") -> None:
+    if result.get("unsure"):
+        click.echo(f"{name}the model is unsure: confidence {result['confidence']:.2f}", err=True)
 
 
 def _rows(result: dict[str, Any], answer: Literal["label", "tokens", "tags", "state"] | None) -> list[str]:

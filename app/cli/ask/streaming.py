@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-from unroll_client import ForecastRows, ProblemError, Unroll
+from unroll_client import ProblemError, Unroll
 
 from app.cli.ask.batches import Run, is_about_an_input, problem_members
-from app.cli.ask.forecast_rows import StreamedRows
 from app.cli.ask.inputs import Given
 from app.cli.ask.output_file import Line
-from app.cli.ask.printing import print_problem
+from app.cli.ask.printing import print_problem, print_stream
 
 
 def stream_inputs(client_arguments: Mapping[str, Any], run: Run, inputs: Sequence[Given]) -> int:
@@ -31,19 +29,11 @@ def _print_items(client: Unroll, run: Run, index: int, given: Given) -> dict[str
         stream = client.stream(run.task, given.read(), **run.options_at(index))
     except OSError as error:
         return problem_members(error)
-    rows = StreamedRows()
     try:
         with stream:
-            for item in stream:
-                if isinstance(item, ForecastRows):
-                    for line in rows.lines(item):
-                        click.echo(line)
-                else:
-                    click.echo(item.text, nl=False)
+            print_stream(stream, run.task.answer)
     except ProblemError as problem:
         if not is_about_an_input(problem):
             raise
         return problem_members(problem)
-    if run.task.answer == "tokens":
-        click.echo()
     return None

@@ -1,5 +1,6 @@
 """The prompt of `unroll try`: reads lines, runs commands, and prints answers as they are made."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -7,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from unroll_client import TASKS, ForecastRows, Task, Unroll, UnrollClientError
+from unroll_client import TASKS, Task, Unroll, UnrollClientError
 from unroll_client.address import DEFAULT_URL
 from unroll_client.service_info import ModelInfo
 
-from app.cli.ask.forecast_rows import StreamedRows
 from app.cli.ask.output_file import Line
-from app.cli.ask.printing import printer
+from app.cli.ask.printing import print_stream, printer
 from app.cli.messages import errors_as_messages
 from app.cli.store_option import HOW_TO_GET_MODELS
 from app.cli.trying.lines import describe_line, read_line
@@ -22,6 +22,7 @@ from app.cli.trying.service import ended_by_signals, own_service, served_models,
 from app.store.listing import list_store
 from app.tasks.registry import BY_NAME
 
+_AS_OLLAMA = re.compile(r"/(\?|help|bye|exit|quit|set|set .*)")  # its users type these; other lines may be paths
 _HELP = """\
 :model [NAME]         change the model, or list the models
 :set [OPTION [VALUE]] set an option of the answers, forget it, or list the options
@@ -123,15 +124,15 @@ class Prompt:
 
     def take(self, line: str) -> bool:
         """Run a command, or answer a line. False after :quit."""
-        if not line.lstrip().startswith(":"):
-            self._answer(line)
-            return True
         command, _, rest = line.strip()[1:].partition(" ")
         rest = rest.strip()
+        if not line.lstrip().startswith(":") and not _AS_OLLAMA.fullmatch(line.strip()):
+            self._answer(line)
+            return True
         if command in ("quit", "q", "exit", "bye"):
             return False
         with _mistakes_as_messages():
-            if command == "help":
+            if command in ("help", "?"):
                 click.echo(_HELP)
             elif command == "model":
                 self._change_model(rest)
@@ -173,15 +174,8 @@ class Prompt:
 
     def _stream(self, given: Any, options: dict[str, Any]) -> None:
         """Leaving the stream early closes its connection, and the service stops decoding."""
-        rows = StreamedRows()
         with self._client.stream(self._task, given, **options) as stream:
-            for item in stream:
-                if isinstance(item, ForecastRows):
-                    click.echo("\n".join(rows.lines(item)))
-                else:
-                    click.echo(item.text, nl=False)
-        if self._task.answer == "tokens":
-            click.echo()
+            print_stream(stream, self._task.answer)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ function openLink() {
 }
 
 function answerLink() {
-  if (linked) jobs[linked].run();
+  if (linked) jobs[linked].open();
   linked = null;
 }
 

@@ -5,7 +5,7 @@ import { ofTask, showDomain } from "./domain.js";
 import { fieldOf } from "./fields.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
-import { modelsOf, whenModels } from "./models.js";
+import { modelsKnown, modelsOf, whenModels } from "./models.js";
 import { explained } from "./parts.js";
 import { Cursor } from "./plots/cursor.js";
 import { linePlot, lineSample } from "./plots/line.js";
@@ -50,7 +50,13 @@ export function compareJob() {
     return { results: answers.flat() };
   };
   const summary = ({ results }) => results.map(({ model, label, score }) => `${model}: ${labelWords(label)}, ${percent(score)}`).join(". ");
-  const fields = { text: fieldOf(textarea), memory: fieldOf(memory), without: { get: () => [...left].join(" "), set: (names) => names.split(" ").forEach((name) => left.add(name)) } };
+  const fields = { text: fieldOf(textarea), memory: fieldOf(memory), without: { get: () => [...left].join(" "), set: leave } };
+  function leave(names) {
+    left.clear();
+    for (const name of names.split(" ").filter(Boolean)) left.add(name);
+    if (modelsKnown()) offerModels();
+  }
+
   const relayer = (model, layer) => {
     layers.set(model, layer);
     job.run();

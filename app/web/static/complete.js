@@ -81,6 +81,7 @@ export function completeJob() {
     },
     ask: goOn,
     empty: true, // an empty text starts a new one
+    open: () => askNext(), // a link shows what comes next, and adds nothing to its text
     draw: ({ results }) => [drawNext(results[0], take, memory)],
     fields: { text: fieldOf(textarea), model: model.field, tokens: fieldOf(length), temperature: fieldOf(temperature), top_p: fieldOf(topP), memory: memory.field },
     summary: ({ results }) => results[0].next.slice(0, 3).map(({ text, probability }) => `${text} ${percent(probability)}`).join(", "),

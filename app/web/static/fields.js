@@ -39,7 +39,7 @@ export function saveFields(id) {
 /** A link to the page with the fields of a section. */
 export function linkTo(id) {
   const { fields } = sections.get(id) ?? { fields: {} };
-  const query = new URLSearchParams(Object.entries(valuesOf(fields)).filter(([, value]) => value));
+  const query = new URLSearchParams(valuesOf(fields));
   return `${location.origin}${location.pathname}${location.search}#${id}?${query}`;
 }
 

@@ -1,7 +1,10 @@
 // Files that are chosen in a dialog, or dropped anywhere on the page.
 
+import { textOf } from "./csv.js";
+import { language } from "./words.js";
+
 const zones = []; // where files are dropped: { zone, take, everywhere, accepts }
-const MOST_TEXT = 1_000_000; // bytes of a text file
+const MOST_TEXT = 1_000_000; // characters of a text file
 
 /**
  * Call `take(files)` for files chosen with the input `chooser` or dropped on `zone`; also for those dropped beside all
@@ -18,7 +21,7 @@ export function takeFiles(zone, chooser, take, everywhere = () => false) {
 
 /** Call `take(text)` for a text file dropped on `textarea`. */
 export function takeTextFile(textarea, take) {
-  zones.push({ zone: textarea, take: async ([file]) => take((await file.slice(0, MOST_TEXT).text()).trim()), everywhere: () => false, accepts: isText });
+  zones.push({ zone: textarea, take: async ([file]) => take((await textOf(file, language())).slice(0, MOST_TEXT).trim()), everywhere: () => false, accepts: isText });
 }
 
 /** Whether a file is an image. */

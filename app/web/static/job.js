@@ -29,15 +29,17 @@ export class Job {
   /**
    * `request()` reads the form; `ask(request, signal, progress)` sends the request, and may report partial answers as
    * `progress(answer, { done, of })`; `draw(answer, done)` returns the elements that show an answer; `summary(answer)` is
-   * for screen readers; `empty` permits an empty text; `fields` are those that `keepFields` keeps.
+   * for screen readers; `empty` permits an empty text; `fields` are those that `keepFields` keeps; `open()` answers what a
+   * link carries, by default as the button does.
    */
-  constructor(id, { request, ask = post, draw, summary, empty = false, fields }) {
+  constructor(id, { request, ask = post, draw, summary, empty = false, fields, open }) {
     this.#section = document.getElementById(id);
     this.#request = request;
     this.#ask = ask;
     this.#draw = draw;
     this.#summary = summary;
     this.#empty = empty;
+    this.open = open ?? (() => this.run());
     this.#find(".answer").append(document.getElementById("answer-template").content.cloneNode(true));
     this.#find(".clock").before(this.#stop);
     this.#find(".run").after(this.#parts);

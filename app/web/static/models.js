@@ -146,8 +146,8 @@ function describe({ description }) {
 
 /** A measured quality: a count as a whole number, a share with three digits. */
 function measured(value) {
-  if (Math.abs(value) <= 1) return number(value, { digits: 3 });
-  return Number.isInteger(value) ? count(value) : number(value, { digits: 1 });
+  if (Number.isInteger(value)) return count(value);
+  return number(value, { digits: Math.abs(value) < 1 ? 3 : 1 });
 }
 
 function drawBroken({ model, reason }) {

@@ -14,14 +14,19 @@ const MOST_AT_ONCE = 256; // the default of the setting max_inputs
  */
 export async function inParts(sources, ask, progress) {
   const results = [];
+  let size = SIZE;
   const parts = (more) => (sources.length > SIZE ? { done: results.length + more, of: sources.length } : undefined);
   const show = (some) => progress({ results: [...results, ...some], sources }, parts(some.filter(({ model }) => model !== undefined).length));
   while (results.length < sources.length) {
     const first = results.length;
-    const part = sources.slice(first, first + SIZE);
+    const part = sources.slice(first, first + size);
     try {
       results.push(...(await ask(part, show)));
     } catch (problem) {
+      if (problem.slug === "too-many-inputs" && problem.limit < size) {
+        size = problem.limit;
+        continue;
+      }
       if (problem instanceof Problem && problem.input !== undefined && sources.length > 1) problem.line = first + problem.input + 1;
       throw problem;
     }

@@ -7,7 +7,7 @@ const QUALITY = 0.92;
 
 /**
  * The file as it is sent: `{ file, from, to }`, the sizes `[width, height]` before and after if it was scaled down. A file
- * that this browser cannot decode is sent as it is, and so is an animated one.
+ * that this browser cannot decode is sent as it is; of an animated one the first picture is left.
  */
 export async function shrunk(file) {
   if (!/^image\/(jpeg|png|webp)$/.test(file.type)) return { file };

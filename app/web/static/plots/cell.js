@@ -59,7 +59,7 @@ function box(part, left) {
     {},
     svg("rect", { x: left, y: TOP, width: WIDE, height: TALL, rx: 5, class: "box" }),
     filled,
-    svg("text", { x: left + WIDE / 2, y: TOP + 17, class: "name" }, say(`short_${part}`)),
+    svg("text", { x: left + WIDE / 2, y: TOP + 17, class: "part" }, say(`short_${part}`)),
     value,
   );
   return {

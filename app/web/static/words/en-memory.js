@@ -27,7 +27,7 @@ export default {
   direction_backward: "backward",
   memoryAbout: "{part} of {units} units (rows) over {tokens} tokens (columns).",
   heatmap: "heat map",
-  unitsThatChange: "Shown are the {units} units that change most.",
+  unitsThatChange: "The {units} units that change most are shown.",
   unitAt: "{part} of unit {unit} at “{token}”: {value}",
   mean: "mean",
   least: "lowest",
@@ -37,7 +37,7 @@ export default {
   extreme: "{value} (unit {unit})",
   aboutUnits:
     "A unit is one number of the state: a row below. A gate is a number from 0, closed, to 1, open, that the network computes for each " +
-    "unit at each token. The boxes fill with the mean of the shown units.",
+    "unit at each token. The boxes fill with the mean of the shown units; signs do not count.",
   unitCount: "Units",
   unitsMost: "the {units} that change most",
   cellRests: "The cell: its gates fill with their values at the current token.",
@@ -61,6 +61,6 @@ export default {
   short_output: "output",
   short_reset: "reset",
   short_update: "update",
-  short_hidden: "tanh",
+  short_hidden: "hidden",
   compareMemory: "Show the memories side by side",
 };

@@ -11,7 +11,7 @@ export default {
   part_output: "출력 게이트",
   part_reset: "리셋 게이트",
   part_update: "업데이트 게이트",
-  about_hidden: "각 토큰 다음에 유닛이 신경망의 나머지에 알리는 값입니다.",
+  about_hidden: "각 토큰 다음에 유닛의 출력으로, 신경망의 나머지 부분이 읽는 값입니다.",
   about_cell: "LSTM의 유닛이 안에 간직한 값입니다. 긴 띠는 여러 단어에 걸쳐 기억된 것입니다.",
   about_input: "후보를 셀에 들이는 정도: 0은 전혀, 1은 모두.",
   about_forget: "앞 토큰의 셀을 간직하는 정도: 1은 모두 간직하고, 0은 잊습니다.",
@@ -37,7 +37,7 @@ export default {
   extreme: "{value} (유닛 {unit})",
   aboutUnits:
     "유닛은 상태를 이루는 숫자 하나로, 아래 그림의 한 줄입니다. 게이트는 토큰마다 유닛별로 신경망이 계산하는 0(닫힘)부터 1(열림)까지의 숫자입니다. " +
-    "상자는 보이는 유닛들의 평균만큼 차오릅니다.",
+    "상자는 보이는 유닛들의 평균만큼(부호는 빼고) 차오릅니다.",
   unitCount: "유닛",
   unitsMost: "가장 많이 바뀌는 {units}개",
   cellRests: "셀: 지금 토큰에서의 값만큼 게이트가 차오릅니다.",
@@ -61,6 +61,6 @@ export default {
   short_output: "출력",
   short_reset: "리셋",
   short_update: "업데이트",
-  short_hidden: "tanh",
+  short_hidden: "은닉",
   compareMemory: "기억을 나란히 보기",
 };

@@ -5,7 +5,7 @@ export default {
   "problem.input-too-long": "입력이 너무 깁니다",
   "problem.input-too-short": "입력이 너무 짧습니다",
   "problem.too-many-inputs": "요청에 입력이 너무 많습니다",
-  "problem.invalid-series": "수열을 읽을 수 없습니다",
+  "problem.invalid-series": "시계열을 읽을 수 없습니다",
   "problem.invalid-image": "사진을 읽을 수 없습니다",
   "problem.unsupported-media": "지원하지 않는 형식입니다",
   "problem.body-too-large": "요청이 너무 큽니다",
