@@ -95,9 +95,9 @@ class Coordinator:
             await self._notify()
 
     async def write(self, member: str, state: DesiredState) -> DesiredState | None:
-        """The next revision of the desired state. None for a member that does not hold the turn: this coordinator is a
-        new one."""
-        if self._turn != member or self._desired is None:
+        """The next revision of the desired state. None for a member that does not hold the turn, or whose `state` does
+        not follow from the latest one: this coordinator is a new one."""
+        if self._turn != member or self._desired is None or state.revision != self._desired.revision:
             return None
         self._desired = msgspec.structs.replace(state, revision=self._desired.revision + 1)
         self._number += 1
@@ -127,7 +127,8 @@ class Coordinator:
         async with self._changed:
             while not condition() and (left := end - time.monotonic()) > 0:
                 with suppress(TimeoutError):  # members may have become silent meanwhile
-                    await asyncio.wait_for(self._changed.wait(), min(left, 1.0))
+                    async with asyncio.timeout(min(left, 1.0)):
+                        await self._changed.wait()
                 self._forget_silent()
 
     def _is_held_from(self, member: str) -> bool:

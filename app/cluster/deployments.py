@@ -16,7 +16,7 @@ from ray.serve.handle import DeploymentHandle
 from app.cluster.coordinator import Coordinator
 from app.cluster.engine import EngineMember
 from app.cluster.front_end import FrontEndMember
-from app.cluster.keys import EngineKeys, draw_keys
+from app.cluster.keys import EngineKeys, keys_of
 from app.cluster.membership import Coordinate
 from app.cluster.options import ClusterOptions
 from app.cluster.scaling import PENDING_STEPS
@@ -32,7 +32,8 @@ _CALLS = 10_000  # at the same time: those of the coordinator wait for news
 
 def application(options: ClusterOptions) -> Application:
     """The application of a cluster. Raises ValueError."""
-    settings, keys = settings_of(options), draw_keys()
+    settings = settings_of(options)
+    keys = keys_of(settings)
     ends = {"graceful_shutdown_timeout_s": settings.drain_seconds + _MARGIN_SECONDS, "graceful_shutdown_wait_loop_s": 1}
     logs = {"logging_config": {"enable_access_log": False}}  # front ends write the lines of requests
     coordinator = serve.deployment(
@@ -130,7 +131,7 @@ def _calls_to(coordinator: DeploymentHandle) -> Coordinate:
 
 
 def _free_port(address: str) -> int:
-    """A port that is free now. If another process takes it first, the engine ends, and Ray Serve replaces its
+    """A port that is free now. If another process takes it first, the engine is never ready, and Ray Serve replaces its
     replica."""
     with socket.create_server((address, 0)) as listener:
         return int(listener.getsockname()[1])

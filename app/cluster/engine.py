@@ -10,7 +10,6 @@ import msgspec
 from app.cluster.directory import Directory
 from app.cluster.keys import EngineKeys
 from app.cluster.membership import Coordinate, Membership
-from app.cluster.store_copies import OwnCopy
 from app.desired_state import FILE
 from app.engine.client import EngineClient
 from app.engines import bring_up_to_date, desired_state_of, open_store, start_engine
@@ -18,6 +17,7 @@ from app.settings import Settings
 from app.store.publishing import write_whole
 
 _POLL_SECONDS = 0.1
+_START_SECONDS = 600.0  # with all models of a large store
 _QUIET_SECONDS = 1.0  # without a request, before a leaving engine ends: a front end may not know yet
 
 log = logging.getLogger("unroll.cluster")
@@ -40,16 +40,16 @@ class EngineMember:
         self._last_ready = time.monotonic()
 
     async def start(self) -> None:
-        """Return when the engine is ready, and the front ends know of it."""
-        own = OwnCopy(open_store(self._settings))
-        await asyncio.to_thread(bring_up_to_date, own.store)
-        self._membership = Membership(self._coordinate, desired_state_of(own.store), own.update)
+        """Return when the engine is ready, and the front ends know of it. Raises RuntimeError after ten minutes."""
+        store = open_store(self._settings)
+        await asyncio.to_thread(bring_up_to_date, store)
+        self._membership = Membership(self._coordinate, desired_state_of(store), store.update)
         await self._membership.join()
         desired = self._membership.directory.desired
         processes = await asyncio.to_thread(
             start_engine,
             self._settings,
-            own.store,
+            store,
             desired,
             device=self._device,
             endpoint=self._endpoint,
@@ -64,7 +64,11 @@ class EngineMember:
         await self._stack.enter_async_context(self._client)
         await self._following.enter_async_context(self._membership.following())
         self._client.set_endpoints([self._endpoint])
-        while not self._client.view.is_ready:  # noqa: ASYNC110 - a started engine reports by itself
+        end = time.monotonic() + _START_SECONDS
+        while not self._client.view.is_ready:
+            if time.monotonic() > end:
+                await self.stop()
+                raise RuntimeError(f"the engine at {self._endpoint} is not ready after {_START_SECONDS:.0f} s")
             await asyncio.sleep(_POLL_SECONDS)
         self._membership.change(endpoint=self._endpoint)
         log.info("the engine at %s is ready", self._endpoint)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from app.cluster.directory import Directory
 from app.cluster.membership import Coordinate, Membership
 from app.cluster.shared_state import CoordinatedState
-from app.cluster.store_copies import OwnCopy, StoreCopies
+from app.cluster.store_copies import StoreCopies
 from app.desired_state import SharedDesiredState
 from app.engine.client import EngineClient
 from app.engines import bring_up_to_date, desired_state_of, open_store
@@ -27,9 +27,9 @@ class FrontEndMember:
 
     async def join(self) -> tuple[Store, SharedDesiredState]:
         """See `app.lifespan.Cluster`."""
-        own = OwnCopy(open_store(self._settings))
-        await asyncio.to_thread(bring_up_to_date, own.store)
-        self._membership = Membership(self._coordinate, desired_state_of(own.store), own.update)
+        own = open_store(self._settings)
+        await asyncio.to_thread(bring_up_to_date, own)
+        self._membership = Membership(self._coordinate, desired_state_of(own), own.update)
         self._membership.change(applied=-1)
         await self._membership.join()
         return StoreCopies(own, self._membership), CoordinatedState(self._membership)

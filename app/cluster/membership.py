@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -11,10 +12,14 @@ import msgspec
 
 from app.cluster.directory import Directory, Report
 from app.desired_state import DesiredState
-from app.errors import NotReady, StoreUnreachable
+from app.errors import NotReady
 
 _RETRY_SECONDS = 0.5
-_RETRIES = 20  # of a change, while the coordinator restarts
+_CALL_SECONDS = 15.0  # longest wait for an answer of the coordinator, which may be gone with its machine
+_LEAVE_SECONDS = 2.0
+_ASK_SECONDS = 30.0  # of a change, while the coordinator restarts
+_STORES_SECONDS = 620.0  # until all members have brought their copies of the store up to date
+_STORE_RETRY_SECONDS = 5.0
 
 log = logging.getLogger("unroll.cluster")
 
@@ -37,6 +42,8 @@ class Membership:
         self._report = Report(member=uuid.uuid4().hex, desired=desired)
         self._sent: Report | None = None
         self._news = asyncio.Event()
+        self._updates = 0  # of the directory that the copy of the store has followed
+        self._newer_store = asyncio.Event()
 
     @property
     def name(self) -> str:
@@ -50,7 +57,8 @@ class Membership:
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Follow the directory, and report what changes here, inside this context; then leave the cluster."""
-        tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._keep_reported())]
+        work = (self._follow(), self._keep_reported(), self._keep_store())
+        tasks = [asyncio.create_task(each) for each in work]
         self.on_change(self.directory)
         try:
             yield
@@ -59,22 +67,27 @@ class Membership:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             with suppress(Exception):  # there may be no coordinator
-                await self._coordinate("leave", self.name)
+                await self._call("leave", self.name, seconds=_LEAVE_SECONDS)
 
     def change(self, **members: Any) -> None:
         """Change what is reported of this member."""
         self._report = msgspec.structs.replace(self._report, **members)
         self._news.set()
 
-    async def ask(self, method: str, *arguments: Any) -> Any:
-        """Call a method of the coordinator, again while it restarts. Raises NotReady."""
-        for _ in range(_RETRIES):
+    async def ask(self, method: str, *arguments: Any, seconds: float = _CALL_SECONDS) -> Any:
+        """Call a method of the coordinator, which answers in `seconds`, again while it restarts. Raises NotReady."""
+        end = time.monotonic() + _ASK_SECONDS
+        while time.monotonic() < end:
             try:
-                return await self._coordinate(method, *arguments)
+                return await self._call(method, *arguments, seconds=seconds)
             except Exception as error:
-                log.warning("the coordinator does not answer: %s", error)
+                log.warning("the coordinator does not answer: %r", error)
             await asyncio.sleep(_RETRY_SECONDS)
         raise NotReady("the coordinator of the cluster does not answer; retry in a moment")
+
+    async def update_stores(self) -> None:
+        """Return when every member has tried to bring its copy of the store up to date. Raises NotReady."""
+        await self.ask("update_stores", seconds=_STORES_SECONDS)
 
     def learn(self, directory: Directory) -> None:
         """Take over a directory, unless a newer one of the same coordinator is known. A coordinator that knows an older
@@ -91,27 +104,34 @@ class Membership:
         elif desired.revision > directory.desired.revision:
             self._sent = None
             self._news.set()
+        self._newer_store.set()
         self.on_change(self.directory)
 
     def learn_desired(self, desired: DesiredState) -> None:
         """Take over a desired state before the directory has it."""
         self.learn(msgspec.structs.replace(self.directory, desired=desired))
 
-    async def update(self) -> None:
-        """Bring the copy of the store up to date as often as the directory says."""
-        updates = self.directory.updates
-        if updates > self._report.updates:
-            try:
-                await asyncio.to_thread(self._update_store)
-            except StoreUnreachable as error:
-                log.warning("%s", error.detail)
-            self.change(updates=updates)
-
     async def _follow(self) -> None:
         while True:
-            await self.update()
             if not await self._try(self._watch):
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _keep_store(self) -> None:
+        """Bring the copy of the store up to date as often as the directory says, beside the watch: a copy may take
+        longer than the coordinator waits for a silent member. One that fails does not hold up the others, and is tried
+        again."""
+        while True:
+            await self._newer_store.wait()
+            self._newer_store.clear()
+            while (updates := self.directory.updates) > self._updates:
+                try:
+                    await asyncio.to_thread(self._update_store)
+                    self._updates = updates
+                except Exception as error:
+                    log.warning("the copy of the store is not up to date: %s", getattr(error, "detail", repr(error)))
+                self.change(updates=updates)
+                if self._updates < updates:
+                    await asyncio.sleep(_STORE_RETRY_SECONDS)
 
     async def _keep_reported(self) -> None:
         while True:
@@ -121,7 +141,7 @@ class Membership:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _watch(self) -> None:
-        directory = await self._coordinate("watch", self.name, self.directory.coordinator, self.directory.number)
+        directory = await self._call("watch", self.name, self.directory.coordinator, self.directory.number)
         if directory is None:
             await self._send()
         else:
@@ -129,14 +149,18 @@ class Membership:
 
     async def _send(self) -> None:
         report = self._report
-        directory = await self._coordinate("report", report)
+        directory = await self._call("report", report)
         self._sent = report
         self.learn(directory)
+
+    async def _call(self, method: str, *arguments: Any, seconds: float = _CALL_SECONDS) -> Any:
+        async with asyncio.timeout(seconds):
+            return await self._coordinate(method, *arguments)
 
     async def _try(self, call: Any) -> bool:
         try:
             await call()
         except Exception as error:
-            log.warning("the coordinator does not answer: %s", error)
+            log.warning("the coordinator does not answer: %r", error)
             return False
         return True

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from app.cluster.membership import Membership
 from app.desired_state import DesiredState
@@ -17,6 +17,7 @@ class CoordinatedState:
     def __init__(self, membership: Membership) -> None:
         self._membership = membership
         self._seen: DesiredState | None = None
+        self._turn = asyncio.Lock()  # of the changes at this front end: the coordinator knows only members
 
     def read(self) -> DesiredState:
         return self._membership.directory.desired
@@ -40,19 +41,28 @@ class CoordinatedState:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        name = self._membership.name
+        async with self._turn:
+            try:
+                await self._take_turn()
+                yield
+            finally:
+                ending = asyncio.ensure_future(self._membership.ask("end_turn", self._membership.name))
+                with suppress(NotReady):  # a coordinator that restarts knows of no turn
+                    await asyncio.shield(ending)
+
+    async def _take_turn(self) -> None:
         for _ in range(_TURNS):
-            directory = await self._membership.ask("take_turn", name)
+            asking = asyncio.ensure_future(self._membership.ask("take_turn", self._membership.name))
+            try:
+                directory = await asyncio.shield(asking)
+            except asyncio.CancelledError:
+                await asyncio.wait([asking])  # the coordinator may just be giving the turn
+                raise
             if directory is not None:
-                break
+                self._membership.learn(directory)
+                return
             await asyncio.sleep(_PAUSE_SECONDS)
-        else:
-            raise NotReady("another front end is changing the versions; retry in a moment")
-        self._membership.learn(directory)
-        try:
-            yield
-        finally:
-            await self._membership.ask("end_turn", name)
+        raise NotReady("another front end is changing the versions; retry in a moment")
 
     async def wait_for_all(self, revision: int) -> None:
         await self._membership.ask("wait_for_all", revision)

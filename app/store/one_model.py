@@ -19,7 +19,7 @@ from app.store.hashes import sha256_of
 from app.store.listing import Listing, list_store, version_folders
 from app.store.model_store import MOST_MANIFEST_BYTES, is_version
 from app.store.names import CARD, MANIFEST, MOST_VERSION, is_file_name, is_model_name, version_number
-from app.store.publishing import publishing, remove_version
+from app.store.publishing import alone_in, publishing, remove_version
 from app.store.regular_files import opened, read_whole
 
 _UNNAMED = "model"  # of a version whose manifest has no usable name
@@ -49,11 +49,12 @@ class OneModelStore:
         """Copy new versions, and remove those that are gone. Raises StoreUnreachable."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            there = {self._copy(folder) for folder in versions_of_one_model(self._source)}
-            for key, folder in version_folders(self.root).items():
-                if key not in there:
-                    remove_version(folder)
-                    self._copied.pop(key, None)
+            with alone_in(self.root):  # several processes of a machine share the cache
+                there = {self._copy(folder) for folder in versions_of_one_model(self._source)}
+                for key, folder in version_folders(self.root).items():
+                    if key not in there:
+                        remove_version(folder)
+                        self._copied.pop(key, None)
         except StoreError as error:
             raise StoreUnreachable(f"{MANIFEST} in {self._source} cannot be used: {error.detail}") from error
         except OSError as error:

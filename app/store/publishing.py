@@ -67,6 +67,17 @@ def held_folder(parent: Path, prefix: str) -> Iterator[Path]:
         os.close(lock)
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """No other thread or process is inside this context for the same folder."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
 def remove_leftovers(parent: Path, prefix: str) -> None:
     """Remove unlocked folders of this user."""
     for path in parent.glob(f"{prefix}*"):

@@ -22,7 +22,7 @@ from app.store.listing import MOST_DEFAULT_BYTES, Listing, list_store, version_f
 from app.store.manifest import Manifest
 from app.store.model_store import MOST_MANIFEST_BYTES
 from app.store.names import DEFAULT_FILE, MANIFEST, is_model_name, version_number
-from app.store.publishing import publishing, remove_version, write_whole
+from app.store.publishing import alone_in, publishing, remove_version, write_whole
 from app.store.remote_files import RemoteFiles
 from app.store.stores import default_bytes
 
@@ -47,6 +47,10 @@ class RemoteStore:
     def update(self, name: str | None = None) -> None:
         """Copy new versions and remove those deleted at the URL, of one model or of all. A version that alone cannot be
         copied is listed as refused. Raises StoreUnreachable."""
+        with alone_in(self.root):  # several processes of a machine share the cache
+            self._update(name)
+
+    def _update(self, name: str | None) -> None:
         self.files.forget()
         names = self.files.list()
         chosen = list(names) if name is None else [name]

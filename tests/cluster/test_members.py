@@ -5,21 +5,27 @@ import asyncio
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from app.cluster import ClusterOptions
 from app.cluster.coordinator import Coordinator
+from app.cluster.directory import Directory
 from app.cluster.engine import EngineMember
 from app.cluster.front_end import FrontEndMember
-from app.cluster.keys import draw_keys
+from app.cluster.keys import keys_of
+from app.cluster.membership import Membership
 from app.cluster.scaling import PendingSteps
 from app.cluster.service_settings import settings_of
+from app.cluster.shared_state import CoordinatedState
+from app.desired_state import DesiredState
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import PATIENCE, serving, wait_until_ready
@@ -32,8 +38,10 @@ class Cluster:
     """A coordinator and engines in an event loop of their own, which front ends call from theirs."""
 
     def __init__(self, store: Path | str, **settings: Any) -> None:
-        self.settings = Settings(store=store, admin_key=KEY, **({"workers": 2} | settings))
-        self._keys = draw_keys()
+        self.settings = Settings(
+            store=store, admin_key=KEY, state_secret=SecretStr("a secret"), **({"workers": 2} | settings)
+        )
+        self._keys = keys_of(self.settings)
         self._loop = asyncio.new_event_loop()
         self._coordinator = Coordinator()
         self._engines: list[EngineMember] = []
@@ -123,6 +131,116 @@ def test_a_version_at_a_url_reaches_the_copy_of_each_member(store: Path, tmp_pat
         until(lambda: version_of(other) == 1)
 
 
+@asynccontextmanager
+async def members(*update_stores: Callable[[], None]) -> AsyncIterator[list[Membership]]:
+    """Members of one coordinator, each with its way to bring its copy of the store up to date."""
+    coordinator = Coordinator()
+
+    async def coordinate(method: str, *arguments: Any) -> Any:
+        return await getattr(coordinator, method)(*arguments)
+
+    async with AsyncExitStack() as stack:
+        joined = [Membership(coordinate, DesiredState(), update) for update in update_stores]
+        for each in joined:
+            await each.join()
+            await stack.enter_async_context(each.following())
+        yield joined
+
+
+def nothing() -> None:
+    """Of a store in a folder there is nothing to copy."""
+
+
+def test_a_member_that_copies_for_long_is_not_forgotten() -> None:
+    async def run() -> None:
+        async with members(lambda: time.sleep(13), nothing) as (slow, other):
+            slow.change(endpoint="tcp://one")
+            seen: list[Directory] = []
+            while other.directory.endpoints != ("tcp://one",):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            other.on_change = seen.append
+            await other.update_stores()
+            assert seen
+            assert all(directory.endpoints == ("tcp://one",) for directory in seen)
+
+    asyncio.run(run())
+
+
+def test_a_copy_that_fails_holds_up_nobody_and_is_tried_again() -> None:
+    tries = []
+
+    def update() -> None:
+        tries.append(time.monotonic())
+        if len(tries) == 1:
+            raise RuntimeError("the disk is full")
+
+    async def run() -> None:
+        async with members(update, nothing) as (_, other):
+            await other.update_stores()
+            assert len(tries) == 1
+            while len(tries) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    asyncio.run(run())
+
+
+def test_changes_at_one_front_end_follow_each_other() -> None:
+    """A turn is that of a member, so two changes of the same one would both have it."""
+
+    async def run() -> None:
+        async with members(nothing) as (member,):
+            state = CoordinatedState(member)
+
+            async def add(key: str) -> None:
+                async with state.turn():
+                    desired = state.read()
+                    await asyncio.sleep(0.3)  # it loads
+                    await state.write(DesiredState({**desired.versions, key: "folder"}, revision=desired.revision))
+
+            await asyncio.gather(add("a/1"), add("b/1"))
+            assert state.read().versions.keys() == {"a/1", "b/1"}
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_leaves_while_it_waits_for_the_turn_does_not_keep_it() -> None:
+    async def run() -> None:
+        async with members(nothing, nothing) as (one, other):
+            for pause in (0.0, 0.01, 0.05, 0.1, 0.25):
+
+                async def change() -> None:
+                    async with CoordinatedState(one).turn():
+                        await asyncio.sleep(60)
+
+                async with CoordinatedState(other).turn():
+                    waiting = asyncio.create_task(change())
+                    await asyncio.sleep(pause)
+                waiting.cancel()
+                with suppress(asyncio.CancelledError):
+                    await waiting
+                async with asyncio.timeout(5), CoordinatedState(other).turn():
+                    pass
+
+    asyncio.run(run())
+
+
+def test_a_member_leaves_soon_from_a_coordinator_that_does_not_answer() -> None:
+    async def run() -> None:
+        coordinator, is_silent = Coordinator(), False
+
+        async def coordinate(method: str, *arguments: Any) -> Any:
+            if is_silent:
+                await asyncio.sleep(3600)
+            return await getattr(coordinator, method)(*arguments)
+
+        member = Membership(coordinate, DesiredState(), nothing)
+        await member.join()
+        async with asyncio.timeout(10), member.following():
+            is_silent = True
+
+    asyncio.run(run())
+
+
 def test_engines_are_as_many_as_the_pending_steps_ask_for() -> None:
     class Context:
         def __init__(self, **pending: float) -> None:
@@ -148,7 +266,25 @@ def test_settings_are_those_of_the_options_and_must_protect_the_tasks(tmp_path: 
     assert settings.state_secret is not None
     with pytest.raises(ValueError, match=r"other machines can reach 0\.0\.0\.0"):
         settings_of(ClusterOptions(settings={"host": "0.0.0.0"}))
+    with pytest.raises(ValueError, match="session_storage needs state_secret"):
+        settings_of(ClusterOptions(settings={"session_storage": "redis://127.0.0.1"}))
     with pytest.raises(ValueError, match="no such settings: wokers"):
         settings_of(ClusterOptions(settings={"wokers": 2}))
     with pytest.raises(ValueError, match="at least min_engines, 3"):
         ClusterOptions(min_engines=3, max_engines=2)
+
+
+def test_the_haproxy_of_ray_listens_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
+    with pytest.raises(ValueError, match="other machines can reach the HAProxy of RAY_SERVE_ENABLE_HA_PROXY"):
+        settings_of(ClusterOptions())
+    assert settings_of(ClusterOptions(settings={"open": True})).open
+    assert settings_of(ClusterOptions(settings={"host": "127.0.0.1"})).host == "127.0.0.1"
+
+
+def test_a_new_deployment_with_the_same_secret_has_the_same_keys() -> None:
+    first, second, other = (keys_of(settings_of(ClusterOptions(settings={"state_secret": each}))) for each in "aab")
+    assert first == second
+    assert first != other
+    drawn = (keys_of(settings_of(ClusterOptions())) for _ in range(2))
+    assert len(set(drawn)) == 2
