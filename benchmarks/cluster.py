@@ -91,7 +91,7 @@ def measure(place: Place, load: LoadGenerator, work: Workload, seconds: float) -
     load.measure(place.port, work, clients=_MANY, warm_up=0, seconds=warm_up(seconds))
     before = place.cpu_seconds()
     many = load.measure(place.port, work, clients=_MANY, warm_up=0, seconds=seconds)
-    cpu = (place.cpu_seconds() - before) / max(1.0, many.rate * seconds)
+    cpu = (place.cpu_seconds() - before) / max(1, len(many.latencies))  # of all that were sent
     return Figures(alone.milliseconds(0.5) or 0.0, many.rate, 1000 * cpu, alone.failures + many.failures)
 
 

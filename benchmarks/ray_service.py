@@ -52,7 +52,9 @@ def main() -> None:
     options = ClusterOptions(settings=settings, min_engines=replicas, max_engines=replicas)
     serve.run(build(options), name="unroll")
     end = time.monotonic() + _START_SECONDS
-    while time.monotonic() < end and not _is_ready(port):
+    while not _is_ready(port):
+        if time.monotonic() > end:
+            sys.exit(f"the service is not ready after {_START_SECONDS:.0f} s")
         time.sleep(0.2)
     print("ready", flush=True)
     sys.stdin.read()

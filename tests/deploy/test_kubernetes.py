@@ -50,6 +50,18 @@ def test_each_overlay_fits_the_schemas(overlay: dict[str, Manifest]) -> None:
     } <= overlay.keys()
     for manifest in overlay.values():
         check(manifest)
+    labels = overlay["Deployment/unroll"]["spec"]["template"]["metadata"]["labels"].items()
+    chosen = [
+        *(
+            overlay[key]["spec"]["selector"]["matchLabels"]
+            for key in ("Deployment/unroll", "PodDisruptionBudget/unroll")
+        ),
+        overlay["Service/unroll"]["spec"]["selector"],
+        overlay["NetworkPolicy/unroll"]["spec"]["podSelector"]["matchLabels"],
+    ]
+    for selector in chosen:
+        assert selector  # an empty one of a budget chooses every pod of the namespace, and none at all no pod
+        assert selector.items() <= labels
 
 
 @needs_kubectl
@@ -60,7 +72,9 @@ def test_an_overlay_of_a_user_joins_the_components(tmp_path: Path) -> None:
     own.mkdir()
     components = [f"../components/{name}" for name in ("keda", "store-url", "store-volume")]
     own.joinpath("kustomization.yaml").write_text(
-        yaml.safe_dump({"resources": ["../overlays/gpu"], "components": components})
+        yaml.safe_dump(
+            {"resources": ["../overlays/gpu"], "components": components, "patches": _patches_of("docs/kubernetes.md")}
+        )
     )
     manifests = built(own)
     for manifest in manifests.values():
@@ -71,10 +85,20 @@ def test_an_overlay_of_a_user_joins_the_components(tmp_path: Path) -> None:
     assert container["image"] == "unroll-serve:cuda"
     assert {mount["name"] for mount in container["volumeMounts"]} == {"temporary", "cache", "store"}
     assert {
+        "PodMonitor/unroll",
         "ScaledObject/unroll",
         "PersistentVolumeClaim/unroll-store",
         "NetworkPolicy/unroll-store",
     } <= manifests.keys()
+    (scraped,) = manifests["PodMonitor/unroll"]["spec"]["podMetricsEndpoints"]
+    assert scraped["authorization"] == {"credentials": {"name": "unroll", "key": "METRICS_KEY"}}
+
+
+def _patches_of(page: str) -> Any:
+    """Those that the page shows."""
+    text = (KUBERNETES.parents[1] / page).read_text(encoding="utf8")
+    (block,) = re.findall(r"^  ```yaml\n(  patches:\n.*?)^  ```", text, re.MULTILINE | re.DOTALL)
+    return yaml.safe_load(block)["patches"]
 
 
 @pytest.mark.parametrize("change", [{"replica": 2}, {"replicas": "two"}])
