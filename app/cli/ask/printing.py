@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 import click
-from unroll_client import ForecastRows, ForecastStream, Stream
+from unroll_client.forecasts import ForecastRows
 from unroll_client.results import AnswerKind
 
 from app.cli.ask.forecast_rows import CsvTable, StreamedRows, aligned, table
 from app.cli.ask.output_file import Line
+
+if TYPE_CHECKING:  # they import httpx, for which help would wait
+    from unroll_client import ForecastStream, Stream
 
 Form = Literal["text", "jsonl", "csv"]
 
@@ -38,7 +41,7 @@ def print_problem(line: Line) -> None:
     click.echo(f"input {line.index}, {line.input!r}: {line.problem['detail']}", err=True)
 
 
-def print_stream(stream: Stream[Any] | ForecastStream[Any], answer: AnswerKind | None) -> None:
+def print_stream(stream: "Stream[Any] | ForecastStream[Any]", answer: AnswerKind | None) -> None:
     """Print the tokens or rows of one input as they come."""
     rows = StreamedRows()
     for item in stream:
