@@ -55,6 +55,7 @@ class Nodes:
     cluster: Any
     others: list[Any]
     store: Path
+    options: ClusterOptions
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def nodes(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         stack.callback(serve.shutdown)
         serve.run(build(options), name="unroll", route_prefix="/")
         until(is_ready, "a ready service")
-        yield Nodes(cluster, others, store)
+        yield Nodes(cluster, others, store, options)
 
 
 def started(start: Callable[[], Any], tries: int = 5) -> Any:
@@ -247,6 +248,26 @@ def test_a_session_outlives_its_front_end_and_clients_retry(nodes: Nodes) -> Non
             last = client.sentiment(piece, session="talk")
         assert last.label == whole.label
         assert last.polarity == pytest.approx(whole.polarity, abs=1e-5)
+
+
+def test_a_state_that_the_client_carries_goes_to_any_front_end(nodes: Nodes) -> None:
+    retries = Retries(attempts=50, first_wait=0.5, longest_wait=2, broken=True)
+    with Unroll(ADDRESS, timeout=START_SECONDS, retries=retries) as client:
+        whole = client.sentiment("A warm, funny film", model="sentiment-en-uni")
+        first = client.sentiment("A warm, ", model="sentiment-en-uni", return_state=True)
+        kill(the_process("ServeReplica:unroll:FrontEnd"))
+        last = client.sentiment("funny film", model="sentiment-en-uni", state=first.state)
+    assert last.polarity == pytest.approx(whole.polarity, abs=1e-5)
+
+
+def test_a_new_deployment_with_the_same_secret_loses_no_request(nodes: Nodes) -> None:
+    """Front ends and engines of both reach each other while those of the new one take their places."""
+    with Clients(3, list(BODIES.items())) as clients:
+        clients.answers_more(20)
+        settings = nodes.options.settings | {"request_seconds": 100}
+        serve.run(build(nodes.options.model_copy(update={"settings": settings})), name="unroll", route_prefix="/")
+        clients.answers_more(40)
+    clients.assert_all_answered()
 
 
 def test_a_killed_proxy_breaks_connections_which_the_client_retries(nodes: Nodes) -> None:

@@ -9,7 +9,7 @@ from tests.conftest import serving_store
 from tests.web.conftest import ARGUMENTS, chromium, new_page
 
 ROOT = Path(__file__).parents[2]
-SIZE = {"width": 1240, "height": 1180}
+SIZE = {"width": 1240, "height": 1420}
 TEXT = "It begins like a masterpiece, and then nothing happens."
 
 
