@@ -255,6 +255,7 @@ def test_a_state_that_the_client_carries_goes_to_any_front_end(nodes: Nodes) -> 
     with Unroll(ADDRESS, timeout=START_SECONDS, retries=retries) as client:
         whole = client.sentiment("A warm, funny film", model="sentiment-en-uni")
         first = client.sentiment("A warm, ", model="sentiment-en-uni", return_state=True)
+        assert first.state is not None
         kill(the_process("ServeReplica:unroll:FrontEnd"))
         last = client.sentiment("funny film", model="sentiment-en-uni", state=first.state)
     assert last.polarity == pytest.approx(whole.polarity, abs=1e-5)
