@@ -18,24 +18,25 @@ _CLOSING = {b"{": b"}", b"[": b"]"}
 _SPACE = b" \t\n\r"
 
 
-def long_json(content: bytes) -> Any:
-    """The value of a JSON text. Raises ValueError."""
+def long_json(content: bytes, *, piece: int = _PIECE) -> Any:
+    """The value of a JSON text, of which about `piece` bytes are parsed at once. Raises ValueError."""
     plain = content
     if b"\\" in content:  # an escaped quotation mark ends no string
         plain = content.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-    return _Text(content, plain).value(0, len(content), 0)
+    return _Text(content, plain, piece).value(0, len(content), 0)
 
 
 class _Text:
     """A JSON text. `plain` has no escaped quotation marks, and the same length."""
 
-    def __init__(self, content: bytes, plain: bytes) -> None:
+    def __init__(self, content: bytes, plain: bytes, piece: int) -> None:
         self._content = content
+        self._piece = piece
         self._bytes = np.frombuffer(plain, np.uint8)
 
     def value(self, start: int, end: int, depth: int) -> Any:
         """The value in a range, within `depth` others."""
-        if end - start <= _PIECE:
+        if end - start <= self._piece:
             return self._parsed(start, end)
         first = end - len(self._content[start:end].lstrip(_SPACE))
         last = start + len(self._content[start:end].rstrip(_SPACE)) - 1
@@ -73,12 +74,12 @@ class _Text:
         begin = start  # of the group
         before = start  # of the last item
         for comma in chain(self._outside(start, end, ord(",")), (end,)):
-            if comma - before > _PIECE:
+            if comma - before > self._piece:
                 if begin < before:
                     yield begin, before - 1, False
                 yield before, comma, True
                 begin = comma + 1
-            elif comma - begin > _PIECE:
+            elif comma - begin > self._piece:
                 yield begin, comma, False
                 begin = comma + 1
             before = comma + 1
@@ -88,8 +89,8 @@ class _Text:
     def _outside(self, start: int, end: int, sign: int) -> Iterator[int]:
         """The places of a sign in a range, outside of strings and of the lists and objects in it."""
         in_string, depth = False, 0
-        for place in range(start, end, _PIECE):
-            part = self._bytes[place : min(place + _PIECE, end)]
+        for place in range(start, end, self._piece):
+            part = self._bytes[place : min(place + self._piece, end)]
             within = np.logical_xor.accumulate(part == ord('"')) ^ in_string
             depths = _depths(part, within) + depth
             yield from (place + np.flatnonzero((part == sign) & ~within & (depths == 0))).tolist()

@@ -25,9 +25,7 @@ def settings_of(options: ClusterOptions) -> Settings:
         address = f"the HAProxy of {_HAPROXY}" if by_haproxy else settings.host
         raise ValueError(
             f"other machines can reach {address}, and the tasks need no key. Make a key for api_keys with "
-            "`unroll key new`, or allow everyone with the setting open"
-            + "; or set host=127.0.0.1 here and in http_options"
-            * by_haproxy
+            "`unroll key new`, allow everyone with the setting open, or set host to 127.0.0.1 here and in http_options"
         )
     changes: dict[str, object] = {}
     if not is_url(settings.store):

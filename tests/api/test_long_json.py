@@ -2,6 +2,7 @@
 
 import json
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,17 +32,17 @@ def outcome(parse: Any, content: bytes) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_values_of_the_parser(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.api.long_json._PIECE", 40)
+def test_the_values_of_the_parser(seed: int) -> None:
+    in_pieces = partial(long_json, piece=40)
     chance = random.Random(seed)
     for _ in range(15):
         text = json.dumps(value(chance), ensure_ascii=chance.random() < 0.5, indent=chance.choice([None, 1])).encode()
-        assert long_json(text) == from_json(text)
+        assert in_pieces(text) == from_json(text)
         damaged = bytearray(text)
         for _ in range(chance.randrange(1, 3)):
             place = chance.randrange(len(damaged) or 1)
             damaged[place : place + 1] = bytes([chance.choice(SIGNS)]) if chance.random() < 0.5 else b""
-        assert outcome(long_json, bytes(damaged)) == outcome(from_json, bytes(damaged)), damaged
+        assert outcome(in_pieces, bytes(damaged)) == outcome(from_json, bytes(damaged)), damaged
 
 
 def test_a_short_text_is_parsed_at_once_and_a_long_one_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,13 +172,12 @@ def test_step_after_step_equals_unroll(kind: CellKind) -> None:
 @capabilities
 @pytest.mark.parametrize("chosen", ["auto", "float16", "bfloat16"])
 def test_a_serving_form_without_the_cell_leaves_it_in_plain_torch(
-    kind: CellKind, able: Capability, chosen: precision.Precision, monkeypatch: pytest.MonkeyPatch
+    kind: CellKind, able: Capability, chosen: precision.Precision
 ) -> None:
-    monkeypatch.setattr(precision, "capability", lambda: able)
     for network in (classifier(kind, 1), classifier(kind, 2), translator(kind)):
         expected = logits_of(network)
         served = copy.deepcopy(network)
-        words = prepare(served, chosen, CPU)
+        words = prepare(served, chosen, CPU, able=able)
         assert isinstance(served.encoder.recurrence, Recurrent)
         packs = able.packed_float16 or bool(able.native)
         assert packs == (f"{CELLS[kind].words} float32 (it has no packed form)" in words)

@@ -137,11 +137,10 @@ def test_8_bits_are_those_of_recurrences_and_linear_layers(draft: Manifest) -> N
 
 
 @every_packed_draft
-def test_a_plain_processor_runs_it_too(draft: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "capability", lambda: NONE)
+def test_a_plain_processor_runs_it_too(draft: Manifest) -> None:
     network = network_of(draft)
     expected = answer(network)
-    words = prepare(network, "auto", CPU)
+    words = prepare(network, "auto", CPU, able=NONE)
     assert "no FBGEMM" in words
     assert "bfloat16" not in words
     assert "float16" not in words
@@ -170,12 +169,12 @@ def test_words_say_what_was_chosen(draft: Manifest) -> None:
 
 @pytest.mark.skipif(precision.capability() != ALL, reason="needs a processor with everything")
 @every_packed_draft
-def test_without_bfloat16_kernels_onednn_has_it(draft: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "capability", lambda: ALL._replace(native=("float16", "int8")))
+def test_without_bfloat16_kernels_onednn_has_it(draft: Manifest) -> None:
+    able = ALL._replace(native=("float16", "int8"))
     network = network_of(draft)
-    words = prepare(copy.deepcopy(network), "auto", CPU)
+    words = prepare(copy.deepcopy(network), "auto", CPU, able=able)
     assert words.endswith("native recurrences and linear layers float16 weights")
-    words = prepare(network, "bfloat16", CPU)
+    words = prepare(network, "bfloat16", CPU, able=able)
     encoder = draft.architecture.encoder
     assert ("encoder LSTM bfloat16" in words) == (encoder.kind == "text" and encoder.recurrence.cell == "lstm")
     assert "native" not in words

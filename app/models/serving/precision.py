@@ -78,8 +78,9 @@ def image_encoder_of(network: Network) -> ImageEncoder | None:
     return encoder if isinstance(encoder, ImageEncoder) else None
 
 
-def prepare(network: Network, precision: Precision, device: torch.device) -> str:
-    """Turn a loaded network into its serving form, in place, on a CPU. Returns a description of that form.
+def prepare(network: Network, precision: Precision, device: torch.device, *, able: Capability | None = None) -> str:
+    """Turn a loaded network into its serving form, in place, on a CPU that is `able` to do what this
+    one is, unless it is given. Returns a description of that form.
 
     `float32` gives the results of the training code. `float16`: weights in float16; activations and sums in float32.
     `bfloat16`: weights and factors in bfloat16; sums and states in float32; without native bfloat16 kernels only for
@@ -96,7 +97,7 @@ def prepare(network: Network, precision: Precision, device: torch.device) -> str
             image.resnet = OneByOne(image.resnet)  # type: ignore[assignment]
         return "float32"
     with torch.no_grad():
-        return _on_cpu(network, precision, capability())
+        return _on_cpu(network, precision, able or capability())
 
 
 def prepare_for_gpu(network: Network, precision: Precision, device: torch.device) -> str:
