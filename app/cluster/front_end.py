@@ -14,6 +14,8 @@ from app.engines import bring_up_to_date, desired_state_of, open_store
 from app.settings import Settings
 from app.store.stores import Store
 
+_POLL_SECONDS = 0.1
+
 
 class FrontEndMember:
     """Joins the cluster of a coordinator, and gives its engines to the client of a front end."""
@@ -45,4 +47,7 @@ class FrontEndMember:
 
         self._membership.on_change = follow
         async with self._membership.following():
+            # a coordinator that has just started does not know the engines yet
+            while not self._endpoints and not self._membership.directory.is_complete:  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_SECONDS)
             yield
