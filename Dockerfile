@@ -14,7 +14,7 @@ print(*wanted, sep='\n', file=open('requirements.txt', 'w'))" $EXTRAS
 
 FROM python:3.11-slim AS dependencies
 ARG DEVICE
-# Package index for torch; empty means pip's own, whose x86-64 builds have CUDA.
+# Package index for torch; empty means pip's own, whose builds have CUDA.
 ARG TORCH_INDEX=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/venv

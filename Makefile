@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13,$(if $(shell command -v $(name) 2>/dev/null),$(name))) python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-# pip's own index has builds of torch with CUDA on x86-64 Linux; PyTorch's installation page names the one with CPU builds.
+# pip's own index has builds of torch with CUDA on Linux; PyTorch's installation page names the one with CPU builds.
 TORCH_INDEX ?=
 SERVING := $(VENV)/installed-serving
 STAMP := $(VENV)/installed
@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Bytecode is kept, also where the environment says otherwise: tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: serve test test-kserve test-ray test-slow image docker-test check format docs openapi examples client fuzz data long-term-dependency bench bench-quick bench-units bench-scaling bench-targets bench-sizing bench-peers soak clean
+.PHONY: serve test test-kserve test-ray test-slow arm64 image docker-test check format docs openapi examples client fuzz data long-term-dependency bench bench-quick bench-units bench-scaling bench-targets bench-sizing bench-peers soak clean
 
 # What serving needs, and then the rest in the same environment. An environment that has the rest has both stamps.
 $(SERVING): $(BUILT_FROM)
@@ -48,6 +48,15 @@ test-kserve: .venv-kserve/installed
 
 test-ray: .venv-ray/installed
 	.venv-ray/bin/python -m pytest -m "" -rs tests/cluster
+
+# The native kernels as on ARM64, compiled by zig; scripts/arm64-test runs their tests on an emulated processor.
+arm64: build/zig/installed
+	PYTHONPATH=build/zig $(BIN)/python -m ziglang cc -target aarch64-linux-gnu.2.28 -O3 -ffp-contract=off -fPIC -shared -Wall -Wextra -Werror \
+		app/models/serving/native/kernels.c app/models/serving/native/unit.c -lm -o build/kernels-arm64.so
+
+build/zig/installed: $(STAMP)
+	$(PIP) --target build/zig "ziglang>=0.13"
+	touch $@
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow -rs -n logical --dist loadfile --no-loadscope-reorder

@@ -45,7 +45,7 @@ def run(config: EngineConfig, *, heartbeats: int, restarts: int) -> None:
     torch.set_num_threads(config.threads)
     if config.is_first and config.device == "cpu" and not restarts and (reason := native.absence()):
         log.warning(
-            "the native kernels %s, so models run with those of torch, which are slower on processors with AVX-512: "
+            "the native kernels %s, so models run with those of torch, which are slower: "
             "install a C compiler, then install unroll-serve again",
             reason,
         )

@@ -16,8 +16,8 @@ from app.models.serving.native import (
     NativeRecurrent,
     attend,
     available,
-    best_level,
     draw,
+    levels,
     most_probable,
 )
 from app.models.serving.native.cell import NativeKind
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
     not available(), reason="native kernels not built (no C compiler), or a processor without AVX2"
 )
 KINDS: list[NativeKind] = ["rnn_tanh", "rnn_relu", "gru", "lstm"]
-LEVELS = [level for level in Level if level <= (best_level() or 0)]
+LEVELS = levels()
 INPUT, SOURCE = 11, 9
 
 every_cell = pytest.mark.parametrize("cell", KINDS)

@@ -14,7 +14,7 @@ from app.models.attention import Attention
 from app.models.decoders import Decoder
 from app.models.encoders import Encoded
 from app.models.recurrent import Recurrent
-from app.models.serving.native import Level, NativeLinear, NativeRecurrent, available, best_level
+from app.models.serving.native import Level, NativeLinear, NativeRecurrent, available, levels
 from app.models.serving.packed import PackedEmbedding
 from app.models.serving.unit import DecoderUnit, Drawn, RunningRows
 from app.models.state import State
@@ -24,7 +24,7 @@ from app.store.decoder import Decoder as DecoderConfig
 pytestmark = pytest.mark.skipif(
     not available(), reason="native kernels not built (no C compiler), or a processor without AVX2"
 )
-LEVELS = [level for level in Level if level <= (best_level() or 0)]
+LEVELS = levels()
 every_level = pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
 
 MEMORY, SOURCE, ROWS, ROOM = 10, 9, 7, 12

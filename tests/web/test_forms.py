@@ -137,9 +137,27 @@ def test_a_link_carries_the_form_and_shows_its_answer(visit: Visit, browser: Bro
     other.close()
 
 
-def test_a_text_file_on_a_textarea_is_its_text(visit: Visit) -> None:
+def test_a_link_carries_the_layer_whose_memory_is_shown(visit: Visit, browser: Browser) -> None:
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     visit.go("/")
-    visit.page.evaluate(DROP, ["#translate-text", "a.txt", "text/plain", list(b"Open file\nSave the changes\n")])
+    section = texted(visit, "Language model", "the plot makes")
+    section.get_by_role("switch", name="Show the memory").check()
+    button(section, "What comes next?").click()
+    section.get_by_label("Layer").select_option("1 of 2")
+    expect(section.get_by_label("Layer")).to_have_value("0")
+    button(section, "Copy a link to this").click()
+    expect(button(section, "Copied")).to_be_visible()
+    other = Visit.apart(browser, visit.server)
+    other.page.goto(visit.page.evaluate("navigator.clipboard.readText()"))
+    expect(job(other, "Language model").get_by_label("Layer")).to_have_value("0")
+    other.check()
+    other.close()
+
+
+@pytest.mark.parametrize("place", ["#translate-text", "#translate form .run"])
+def test_a_text_file_on_a_textarea_or_beside_it_is_its_text(visit: Visit, place: str) -> None:
+    visit.go("/")
+    visit.page.evaluate(DROP, [place, "a.txt", "text/plain", list(b"Open file\nSave the changes\n")])
     section = job(visit, "Translate")
     expect(section.locator(".source")).to_have_text(["Open file", "Save the changes"])
     expect(section.locator(".model")).to_have_count(2)

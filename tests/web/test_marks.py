@@ -19,6 +19,8 @@ pytestmark = pytest.mark.browser
 DOMAIN = {"en": "For short sentences alone.", "ko": "짧은 문장만을 위한 모델입니다."}
 OTHER = {"en": "For long texts alone."}
 TEXT = "save the file"
+INCLUDED = "Korean sentiment: negative or positive, trained on film reviews."
+IN_KOREAN = "한국어 감성 분석: 부정 또는 긍정. 영화평으로 학습했습니다."
 
 
 def _confidence(unsure_below: float) -> Confidence:
@@ -35,6 +37,7 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     registers = Registers(tokens={"polite": 300, "plain": 301})
     unsure = {"domain": DOMAIN, "confidence": _confidence(0.99), "registers": registers}
     sure = {"name": "surer", "default": False, "domain": OTHER, "confidence": _confidence(0.01), "registers": None}
+    sure["description"] = INCLUDED
     for members in (unsure, sure):
         publish_tiny(draft.model_copy(update=members), folder / "store", tokenizer)
     with serving_store(folder / "store", folder) as address:
@@ -51,6 +54,15 @@ def test_the_domain_stands_beside_the_input_in_the_language_of_the_page(page: Pa
         expect(note).to_have_text(DOMAIN["ko"])
         job(visit, "번역").get_by_label("모델").select_option("surer")
         expect(note).to_have_text(OTHER["en"])  # it has no Korean one
+        visit.check()
+
+
+def test_the_description_of_an_included_model_is_in_the_language_of_the_page(page: Page, marked: str) -> None:
+    with visiting(page, marked) as visit:
+        visit.go("/")
+        expect(visit.page.locator("#models").get_by_text(INCLUDED)).to_have_attribute("lang", "en")
+        visit.page.get_by_role("button", name="한국어").click()
+        expect(visit.page.locator("#models").get_by_text(IN_KOREAN)).to_be_visible()
         visit.check()
 
 

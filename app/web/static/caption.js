@@ -38,7 +38,7 @@ export function captionJob() {
     ask: (_, signal) => memory.asked(() => withDetails(details(), request, (asked) => post(asked, signal))),
     draw: ({ results }) => results.map((result) => drawResult(result, preview, memory)),
     summary: ({ results }) => results[0].text,
-    fields: { model: model.field, memory: memory.field },
+    fields: { model: model.field, ...memory.fields },
   });
 
   function describe() {

@@ -58,7 +58,7 @@ export function clipJob() {
     ask: ({ shown }, signal) => memory.asked(async () => ({ ...(await post(request(), signal)), shown })),
     draw: ({ results, shown }) => results.map((result) => drawResult(result, shown, memory.choose)),
     summary: ({ results: [{ label, score }] }) => `${labelWords(label)}, ${say("probability", { percent: percent(score) })}`,
-    fields: { memory: memory.field, model: model.field },
+    fields: { ...memory.fields, model: model.field },
   });
 
   function show(taken) {

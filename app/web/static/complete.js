@@ -83,7 +83,7 @@ export function completeJob() {
     empty: true, // an empty text starts a new one
     open: () => askNext(), // a link shows what comes next, and adds nothing to its text
     draw: ({ results }) => [drawNext(results[0], take, memory)],
-    fields: { text: fieldOf(textarea), model: model.field, tokens: fieldOf(length), temperature: fieldOf(temperature), top_p: fieldOf(topP), memory: memory.field },
+    fields: { text: fieldOf(textarea), model: model.field, tokens: fieldOf(length), temperature: fieldOf(temperature), top_p: fieldOf(topP), ...memory.fields },
     summary: ({ results }) => results[0].next.slice(0, 3).map(({ text, probability }) => `${text} ${percent(probability)}`).join(", "),
   });
   const askNext = () => job.run({ request: next(), ask: (_, signal) => answerNext(signal) });

@@ -19,9 +19,9 @@ export function takeFiles(zone, chooser, take, everywhere = () => false) {
   zones.push({ zone, take, everywhere });
 }
 
-/** Call `take(text)` for a text file dropped on `textarea`. */
+/** Call `take(text)` for a text file dropped on the form of `textarea`. */
 export function takeTextFile(textarea, take) {
-  zones.push({ zone: textarea, take: async ([file]) => take((await textOf(file, language())).slice(0, MOST_TEXT).trim()), everywhere: () => false, accepts: isText });
+  zones.push({ zone: textarea.form, take: async ([file]) => take((await textOf(file, language())).slice(0, MOST_TEXT).trim()), everywhere: () => false, accepts: isText });
 }
 
 /** Whether a file is an image. */

@@ -27,7 +27,8 @@ export function memorySwitch(box, again) {
   }
 
   return {
-    field: fieldOf(box),
+    /** What a link carries: the switch, and the chosen layer. */
+    fields: { memory: fieldOf(box), layer: { get: () => layer ?? "", set: (value) => (layer = value === "" ? null : Number(value)) } },
     isOn: () => box.checked,
     /** The options of a request for `count` inputs; `usual` is the layer without a choice. */
     options: (count = 1, usual = null) => {

@@ -55,7 +55,7 @@ export function sentimentJob() {
     ask: ({ sources }, signal, progress) => inParts(sources, (part) => memory.asked(() => explained(make, part, (request) => post(request, signal))), progress),
     draw: ({ results, sources }) => results.map((result, at) => draw(result, sources[at], sources.length > FEW)),
     summary: ({ results }) => results.map(verdict).join(". "),
-    fields: { text: fieldOf(textarea), lines: fieldOf(lines), memory: memory.field, model: model.field },
+    fields: { text: fieldOf(textarea), lines: fieldOf(lines), ...memory.fields, model: model.field },
   });
   showDomain(job.form, fits, () => model.field.get());
   whenModels(() => {

@@ -54,7 +54,7 @@ export function translateJob() {
     draw: ({ results, sources }) =>
       results.map((result, at) => (result.model === undefined ? drawGrowing(result, sources[at], model.chosen()?.languages).show() : draw(result, sources[at], sources.length > FEW))),
     summary: ({ results }) => results.map(({ text }) => text).join(". "),
-    fields: { text: fieldOf(textarea), model: model.field, register: register.field, memory: memory.field },
+    fields: { text: fieldOf(textarea), model: model.field, register: register.field, ...memory.fields },
   });
 
   /** Say from which language the chosen model translates, and to which. */

@@ -1,11 +1,11 @@
 """Linear layers, recurrent layers, attention and the choice of a token in our own C kernels: one call for all steps.
 
-They are compiled when the package is installed with a C compiler, for x86-64 with AVX2 or AVX-512. The engine uses them
-from AVX-512 on (see `app.models.serving.precision`); elsewhere `app.models.serving.packed` does the same through torch.
+They are compiled when the package is installed with a C compiler, for x86-64 with AVX2 or AVX-512, and for ARM64.
+Elsewhere `app.models.serving.packed` does the same through torch, where torch can.
 """
 
 from app.models.serving.native.cell import NativeCell, has_native_form
-from app.models.serving.native.library import Level, absence, best_level
+from app.models.serving.native.library import Level, absence, best_level, levels
 from app.models.serving.native.matrix import NativeLinear
 from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.native.rows import attend, draw, most_probable
@@ -27,5 +27,6 @@ __all__ = [
     "best_level",
     "draw",
     "has_native_form",
+    "levels",
     "most_probable",
 ]

@@ -1,4 +1,4 @@
-/* Linear layers and the time loop of one recurrent layer and direction, for x86-64 with AVX2 or AVX-512.
+/* Linear layers and the time loop of one recurrent layer and direction, for x86-64 with AVX2 or AVX-512, and for ARM64.
 
    Weights are stored in panels: the columns of a few vectors, factor by factor (`columns` in matrix.py makes them). A
    cell's panel has all gates of its units, so their hidden state is complete when the panel is summed. kernels.h is
@@ -34,14 +34,14 @@ static float after(float x)
 /* The depth of 8-bit weights, filled up with zeros: whole tiles where there are products of 4, else whole vectors. */
 static int64_t grouped_depth(const struct unroll_matrix *matrix)
 {
-    const int64_t whole = matrix->level >= AVX512_BF16 ? 64 : 16;
+    const int64_t whole = matrix->level == AVX512_BF16 ? 64 : 16;
     return (matrix->depth + whole - 1) / whole * whole;
 }
 
 size_t factor_bytes(const struct unroll_matrix *matrix)
 {
     if (matrix->type == INT8)
-        return SCALE_BYTES + (size_t)grouped_depth(matrix) * (matrix->level >= AVX512_BF16 ? 1 : 2);
+        return SCALE_BYTES + (size_t)grouped_depth(matrix) * (matrix->level == AVX512_BF16 ? 1 : 2);
     return matrix->type == BFLOAT16 ? (size_t)(matrix->depth + 15) / 16 * 16 * sizeof(uint16_t) : 0;
 }
 
@@ -51,12 +51,12 @@ size_t draw_bytes(int64_t size)
     return (blocks + 1) * (sizeof(double) + DRAW_BLOCK * sizeof(float));
 }
 
+/* `factors` are rows of float32, or of pairs of bfloat16 for bfloat16 weights. */
+typedef void (*sum_function)(int64_t depth, const void *const *factors, const void *weights, float *sums);
+
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 
 #include <immintrin.h>
-
-/* `factors` are rows of float32, or of pairs of bfloat16 for bfloat16 weights. */
-typedef void (*sum_function)(int64_t depth, const void *const *factors, const void *weights, float *sums);
 
 #define LANES 16
 #define TILE_ROWS 6
@@ -211,6 +211,78 @@ EXPORT int unroll_level(void)
     ((level) == AVX512_BF16 ? name##_avx512_bf16(__VA_ARGS__)                                                         \
      : (level) == AVX512    ? name##_avx512(__VA_ARGS__)                                                              \
                             : name##_avx2(__VA_ARGS__))
+
+#elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+
+#include <arm_neon.h>
+
+static inline float32x4_t load_some(int64_t number, const float *numbers)
+{
+    float lanes[4] = {0.0f};
+    memcpy(lanes, numbers, (size_t)number * sizeof *lanes);
+    return vld1q_f32(lanes);
+}
+
+static inline void store_some(int64_t number, float *numbers, float32x4_t x)
+{
+    float lanes[4];
+    vst1q_f32(lanes, x);
+    memcpy(numbers, lanes, (size_t)number * sizeof *lanes);
+}
+
+static inline int32x4_t add_products(int32x4_t sum, int16x8_t weights, int16x8_t factors)
+{
+    const int32x4_t low = vmull_s16(vget_low_s16(weights), vget_low_s16(factors));
+    return vaddq_s32(sum, vpaddq_s32(low, vmull_high_s16(weights, factors)));
+}
+
+#define LANES 4
+#define TILE_ROWS 6
+#define NAME(x) x##_neon
+#define TARGET
+#define vec float32x4_t
+#define LOAD(p) vld1q_f32(p)
+#define STORE(p, x) vst1q_f32(p, x)
+#define LOAD_HALF(p) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))
+#define SOME(n) (n)
+#define LOAD_SOME(m, p) load_some(m, p)
+#define STORE_SOME(m, p, x) store_some(m, p, x)
+#define SET(x) vdupq_n_f32(x)
+#define ADD(a, b) vaddq_f32(a, b)
+#define SUB(a, b) vsubq_f32(a, b)
+#define MUL(a, b) vmulq_f32(a, b)
+#define DIV(a, b) vdivq_f32(a, b)
+#define FMA(a, b, c) vfmaq_f32(c, a, b)
+#define MIN(a, b) vbslq_f32(vcltq_f32(a, b), a, b)
+#define MAX(a, b) vbslq_f32(vcgtq_f32(a, b), a, b)
+#define ABS(x) vabsq_f32(x)
+#define SIGN_OF(x, y) vbslq_f32(vdupq_n_u32(UINT32_C(1) << 31), x, y)
+#define ROUND(x) vrndnq_f32(x)
+#define WHERE_AT_LEAST(a, b, x) vreinterpretq_f32_u32(vandq_u32(vcgeq_f32(a, b), vreinterpretq_u32_f32(x)))
+#define ivec int32x4_t
+#define STRIP 8
+#define IZERO vdupq_n_s32(0)
+#define ISET(x) vdupq_n_s32(x)
+#define ISUB(a, b) vsubq_s32(a, b)
+#define AS_FLOAT(x) vreinterpretq_f32_s32(x)
+#define AS_INT(x) vreinterpretq_s32_f32(x)
+#define TO_FLOAT(x) vcvtq_f32_s32(x)
+#define TO_INT(x) vcvtnq_s32_f32(x)
+#define GROUP 2
+#define BYTES(p) vreinterpretq_s32_s16(vmovl_s8(vld1_s8((const int8_t *)(const void *)(p))))
+#define PRODUCTS(s, w, f) add_products(s, vreinterpretq_s16_s32(w), vreinterpretq_s16_s32(f))
+#define NARROW(p, x) vst1_s16((int16_t *)(void *)(p), vmovn_s32(x))
+#define POWER_OF_2(n) vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23))
+#include "kernels.h"
+
+/* Every ARM64 processor has NEON. */
+EXPORT int unroll_level(void) { return NEON; }
+
+#define AT_LEVEL(level, name, ...) ((void)(level), name##_neon(__VA_ARGS__))
+
+#endif
+
+#if defined(AT_LEVEL)
 
 void step_rows(const struct unroll_cell *cell, int64_t count, struct cell_row *rows, void *scratch)
 {

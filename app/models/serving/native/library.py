@@ -10,16 +10,17 @@ from typing import ClassVar
 
 
 class Level(IntEnum):
-    """An instruction set of x86-64 with kernels."""
+    """An instruction set with kernels: of x86-64, each of which has those before it, or of ARM64."""
 
     AVX2 = 1
     AVX512 = 2
     AVX512_BF16 = 3
+    NEON = 4
 
     @property
     def lanes(self) -> int:
         """float32 numbers in a vector."""
-        return 8 if self is Level.AVX2 else 16
+        return {Level.AVX2: 8, Level.NEON: 4}.get(self, 16)
 
     @property
     def group(self) -> int:
@@ -179,6 +180,12 @@ def best_level() -> Level | None:
     kernels = library()
     number = 0 if kernels is None else kernels.unroll_level()
     return Level(number) if number else None
+
+
+def levels() -> tuple[Level, ...]:
+    """The instruction sets that this processor has, the best one last."""
+    best = best_level()
+    return (best,) if best is Level.NEON else tuple(level for level in Level if best and level <= best)
 
 
 def loaded() -> ctypes.CDLL:

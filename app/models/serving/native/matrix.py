@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from app.models.serving.native.library import LayerFields, Level, MatrixFields, best_level, loaded
+from app.models.serving.native.library import LayerFields, Level, MatrixFields, best_level, levels, loaded
 
 
 def columns(values: Tensor, gates: int, lanes: int) -> Tensor:
@@ -45,8 +45,8 @@ class Matrix:
     number, and sums are exact. Products and sums are float32 otherwise."""
 
     def __init__(self, weight: Tensor, *, gates: int, dtype: torch.dtype, level: Level | None) -> None:
-        chosen, best = level or best_level(), best_level()
-        if chosen is None or best is None or chosen > best:
+        chosen = level or best_level()
+        if chosen not in levels():
             raise RuntimeError("there is no native kernel for this processor")
         if dtype not in _TYPES:
             raise TypeError(f"weights must be packed as float16, float32, bfloat16 or int8, not as {dtype}")

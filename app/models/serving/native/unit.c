@@ -64,7 +64,7 @@ static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int64_t width_of(const struct unroll_matrix *matrix)
 {
-    return matrix->panels * matrix->vectors * (matrix->level == AVX2 ? 8 : 16);
+    return matrix->panels * matrix->vectors * (matrix->level == AVX2 ? 8 : matrix->level == NEON ? 4 : 16);
 }
 
 static int64_t part_size(const struct unroll_decoder *d, int64_t part)
