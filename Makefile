@@ -47,7 +47,7 @@ test-kserve: .venv-kserve/installed
 	.venv-kserve/bin/python -m pytest -rs tests/api/test_open_inference_kserve.py
 
 test-ray: .venv-ray/installed
-	.venv-ray/bin/python -m pytest -m "" -rs tests/cluster
+	.venv-ray/bin/python -m pytest -m "" -rs tests/cluster/test_ray.py
 
 # The native kernels as on ARM64, compiled by zig; scripts/arm64-test runs their tests on an emulated processor.
 arm64: build/zig/installed
@@ -99,9 +99,10 @@ examples: $(STAMP)
 	$(MAKE) openapi
 
 # Schemathesis over every operation of the OpenAPI document, and mutated image files, for five minutes each; then each
-# allocation of a batch fails once. `make test-slow` does the first two for seconds, and the last for one allocation in twelve.
+# allocation of a batch fails once, and each operation is run by clicks at /docs. `make test-slow` does the first two for
+# seconds, then one allocation in twelve, and one operation of each form.
 fuzz: $(STAMP)
-	UNROLL_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s -m slow --timeout 400 tests/api/test_fuzz.py tests/tasks/test_hostile_images.py tests/engine/test_out_of_memory.py
+	UNROLL_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s -m slow --timeout 400 tests/api/test_fuzz.py tests/tasks/test_hostile_images.py tests/engine/test_out_of_memory.py tests/web/test_docs.py
 
 # Package archives with pretrained weights, short texts and numbers; CONTRIBUTING.md lists the other data sets.
 data: $(STAMP)

@@ -259,7 +259,7 @@ def test_wrong_inputs_are_refused() -> None:
     with pytest.raises(TypeError, match="float16, float32, bfloat16 or int8"):
         NativeLinear(torch.zeros(2, 2), None, dtype=torch.int16)
     with pytest.raises(RuntimeError, match="no bfloat16 kernel"):
-        NativeLinear(torch.zeros(2, 2), None, dtype=torch.bfloat16, level=Level.AVX2)
+        NativeLinear(torch.zeros(2, 2), None, dtype=torch.bfloat16, level=LEVELS[0])
 
 
 @needs_bfloat16
