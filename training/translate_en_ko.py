@@ -307,6 +307,18 @@ def register_figures(shipped: Shipped, data: Path) -> list[Figure]:
         given = [register_of(text) for text, _ in served(shipped, pairs, beams=1, register=register)]
         share = given.count(register) / len(given)
         figures.append(Figure(f"register {register}", share, f"test sources of phrases, {len(pairs)}, greedy"))
+    software = [pair for pair in read_enko(data, "test") if register_of(pair.target) == "formal"]
+    for name, register, sources in (
+        ("phrases", "polite", pairs),
+        ("software whose reference is formal", "formal", software),
+    ):
+        given = [found for text, _ in served(shipped, sources, beams=1) if (found := register_of(text))]
+        share = given.count(register) / max(1, len(given))
+        figures.append(
+            Figure(
+                f"register {register} without a choice", share, f"answers with a register, {name}, {len(given)}, greedy"
+            )
+        )
     return figures
 
 
