@@ -341,16 +341,20 @@ class Scheduler:
         return Plan(model, tuple(chunks))
 
     def _parts(self, queue: _Queue, candidates: list[Request]) -> list[Chunk]:
-        """A chunk of each, all of the same few units: the shortest rest decides how many, so that it ends and padding
-        stays small. A step of many cell steps, such as a frame, is a unit."""
+        """Short sources whole, and a chunk of each longer one. Where padding costs cell steps, the shortest rest decides
+        how many units each chunk has. A step of many cell steps, such as a frame, is a unit."""
         ordered = sorted(candidates, key=_order)
         unit = math.ceil(self._unit / queue.step) * queue.step
-        rest = min(request.rest for request in ordered)
-        units = min(math.ceil(rest / unit), CHUNK_UNITS)
-        units = max(1, min(units, self._budget // unit))
-        steps = units * unit
-        chosen = ordered[: max(1, self._budget // steps)]
-        return [Chunk(request, request.encoded_steps, min(steps, request.rest)) for request in chosen]
+        units = max(1, min(CHUNK_UNITS, self._budget // unit))
+        steps = [min(units * unit, request.rest) for request in ordered]
+        if queue.padded(steps) > sum(steps):
+            units = min(math.ceil(min(steps) / unit), units)
+            steps = [min(units * unit, request.rest) for request in ordered]
+            rows = self._budget // (units * unit)
+        else:
+            rows = sum(1 for total in itertools.accumulate(steps) if total <= self._budget)
+        chosen = itertools.islice(zip(ordered, steps, strict=True), max(1, rows))
+        return [Chunk(request, request.encoded_steps, count) for request, count in chosen]
 
     def _wholes(self, queue: _Queue, candidates: list[Request]) -> list[Chunk]:
         """The first in order, and its neighbours in length that fit the budget and bring little padding."""

@@ -448,6 +448,33 @@ def test_a_chunk_has_whole_steps(step: int, cost: int) -> None:
     assert done == 3
 
 
+def test_where_padding_costs_nothing_short_sources_are_read_whole_beside_a_part_of_a_long_one() -> None:
+    scheduler = Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT)
+    scheduler.register("m/1", divisible=True, padded=sum)
+    costs = (3, 40, 1000, 17)
+    for cost in costs:
+        scheduler.add(request(cost=cost, rows=0))
+    plan = scheduler.plan()
+    assert [chunk.steps for chunk in plan.chunks] == [3, 17, 40, CHUNK_UNITS * UNIT]
+    assert [chunk.is_last for chunk in plan.chunks] == [True, True, True, False]
+
+
+def test_where_padding_costs_steps_the_shortest_rest_decides() -> None:
+    scheduler = Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT)
+    scheduler.register("m/1", divisible=True)
+    for cost in (3, 40, 1000):
+        scheduler.add(request(cost=cost, rows=0))
+    assert [chunk.steps for chunk in scheduler.plan().chunks] == [3, UNIT, UNIT]
+
+
+def test_chunks_together_fit_the_budget() -> None:
+    scheduler = Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT)
+    scheduler.register("m/1", divisible=True, padded=sum)
+    for _ in range(2 * BUDGET):
+        scheduler.add(request(cost=2, rows=0))
+    assert sum(chunk.steps for chunk in scheduler.plan().chunks) == BUDGET
+
+
 def test_a_source_that_changed_is_encoded_anew_and_others_pass() -> None:
     """As the window of a forecast, which moves over each row."""
     scheduler = Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT)
