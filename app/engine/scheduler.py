@@ -341,8 +341,8 @@ class Scheduler:
         return Plan(model, tuple(chunks))
 
     def _parts(self, queue: _Queue, candidates: list[Request]) -> list[Chunk]:
-        """Short sources whole, and a chunk of each longer one. Where padding costs cell steps, the shortest rest decides
-        how many units each chunk has. A step of many cell steps, such as a frame, is a unit."""
+        """Short sources whole, and a chunk of each longer one. Where padding costs cell steps, the shortest rest
+        decides how many units each chunk has. A step of many cell steps, such as a frame, is a unit."""
         ordered = sorted(candidates, key=_order)
         unit = math.ceil(self._unit / queue.step) * queue.step
         units = max(1, min(CHUNK_UNITS, self._budget // unit))

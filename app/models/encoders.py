@@ -126,7 +126,10 @@ class RecurrentEncoder(nn.Module, ABC):
         if layers is None:
             outputs, steps = self.back(beside_input(outputs, inputs, config.keeps_input), steps)
         mask = steps.real(outputs.shape[1])
-        memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # outputs on padding must not enter a sum
+        is_plain = (layers is not None or not len(self.back)) and config.keeps_input is None and steps.read is None
+        ends_in_zeros = is_plain and self.recurrence.ends_in_zeros
+        # outputs on padding must not enter a sum
+        memory = outputs if ends_in_zeros else outputs.masked_fill(~mask.unsqueeze(2), 0)
         summary, last_cell = (
             None if part is None else joined_directions(part[:, -directions:].flatten(1), directions, config.join)
             for part in (state.hidden, state.cell)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from app.models.activations import function_of
 from app.models.encoders import Encoded
 from app.models.recurrent import last_of
+from app.models.serving import native
 from app.store.encoder_part import Pooling
 from app.store.pooled import AttentionPooling as AttentionConfig
 
@@ -105,8 +106,11 @@ def _last_cell(encoded: Encoded) -> Tensor:
     return encoded.last_cell
 
 
-def _largest(encoded: Encoded) -> Tensor:
-    return encoded.memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
+def _largest(encoded: Encoded, before: Tensor | None = None) -> Tensor:
+    if _is_native(encoded.memory):
+        return native.largest(encoded.memory, encoded.lengths, before)
+    largest = encoded.memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
+    return largest if before is None else torch.maximum(before, largest)
 
 
 def _sum(encoded: Encoded) -> Tensor:
@@ -130,9 +134,10 @@ def pooled_further(pooling: Pooling, encoded: Encoded, before: Tensor | None = N
         case "last_output":
             return last_of(encoded.memory, encoded.lengths)
         case "max":
-            largest = _largest(encoded)
-            return largest if before is None else torch.maximum(before, largest)
+            return _largest(encoded, before)
         case "mean" | "sum":
+            if _is_native(encoded.memory):
+                return native.summed(encoded.memory, encoded.lengths, before)
             steps = encoded.memory.double()  # those of padding are 0
             if before is not None:
                 steps = torch.cat((before.unsqueeze(1), steps), 1)
@@ -141,6 +146,16 @@ def pooled_further(pooling: Pooling, encoded: Encoded, before: Tensor | None = N
             raise ValueError(f"pooling {pooling} needs all outputs")
         case _:
             assert_never(pooling)
+
+
+def _is_native(memory: Tensor) -> bool:
+    """Whether the kernels pool these outputs: in service, on a CPU."""
+    return (
+        native.available()
+        and torch.is_inference_mode_enabled()
+        and memory.device.type == "cpu"
+        and memory.dtype == torch.float32
+    )
 
 
 def nothing_pooled(pooling: Pooling, memory: int, like: Tensor) -> Tensor:

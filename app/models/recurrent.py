@@ -61,6 +61,8 @@ class RecurrentSteps(nn.Module, ABC):
 class RecurrentLayers(RecurrentSteps):
     """What `Recurrent` and its serving forms share."""
 
+    ends_in_zeros = False  # whether outputs past a row's length are 0 rather than undefined
+
     @abstractmethod
     def unroll(
         self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None

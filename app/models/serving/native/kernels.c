@@ -405,6 +405,28 @@ EXPORT int unroll_draw(int level, const struct unroll_draws *draws, int64_t *tok
     return 0;
 }
 
+/* Takes the steps of each row of memory (rows, positions, size) into `kept` (rows, size), one after the other: the
+   largest, which is NaN if one is, or below their sums. The numbers of a step are contiguous. */
+EXPORT void unroll_largest(const float *memory, int64_t row_stride, int64_t step_stride, const int64_t *lengths,
+                           int64_t rows, int64_t size, float *kept)
+{
+    for (int64_t r = 0; r < rows; r++, memory += row_stride, kept += size)
+        for (int64_t t = 0; t < lengths[r]; t++)
+            for (int64_t at = 0; at < size; at++) {
+                const float x = memory[t * step_stride + at];
+                kept[at] = x > kept[at] || x != x ? x : kept[at];
+            }
+}
+
+EXPORT void unroll_sums(const float *memory, int64_t row_stride, int64_t step_stride, const int64_t *lengths,
+                        int64_t rows, int64_t size, double *kept)
+{
+    for (int64_t r = 0; r < rows; r++, memory += row_stride, kept += size)
+        for (int64_t t = 0; t < lengths[r]; t++)
+            for (int64_t at = 0; at < size; at++)
+                kept[at] += (double)memory[t * step_stride + at];
+}
+
 static int64_t length_of(const struct unroll_run *run, int64_t row) { return run->lengths ? run->lengths[row] : 1; }
 
 static int64_t position(const struct unroll_run *run, int64_t row, int64_t t)

@@ -169,6 +169,9 @@ def _declared(path: Path) -> ctypes.CDLL | None:
     kernels.unroll_best.restype = None
     kernels.unroll_draw.argtypes = (c_int, POINTER(DrawFields), c_void_p)
     kernels.unroll_decode.argtypes = (POINTER(DecoderFields), POINTER(UnitFields))
+    for pool in (kernels.unroll_largest, kernels.unroll_sums):
+        pool.argtypes = (c_void_p, *[c_int64] * 2, c_void_p, *[c_int64] * 2, c_void_p)
+        pool.restype = None
     kernels.unroll_activate.argtypes = (c_int, c_int, c_int64, c_void_p, c_void_p)
     kernels.unroll_activate.restype = None
     return kernels

@@ -13,6 +13,8 @@ class NativeRecurrent(RecurrentLayers):
     """`recurrent` with the same state in and out, without gradients. Raises ValueError for a kind of cell without
     kernel."""
 
+    ends_in_zeros = True
+
     def __init__(self, recurrent: Recurrent, *, dtype: torch.dtype = torch.float16, level: Level | None = None) -> None:
         super().__init__(recurrent.recurrence)
         kind = self.recurrence.cell

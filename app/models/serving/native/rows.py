@@ -1,4 +1,4 @@
-"""Parts of a decoding step, row by row: attention, the most probable token, and a drawn token."""
+"""What is done row by row: attention, the most probable token, a drawn token, and the pooling of steps."""
 
 import torch
 from torch import Tensor
@@ -87,3 +87,35 @@ def draw(
     if loaded().unroll_draw(_level(level), DrawFields(*places, len(rows), logits.shape[1]), tokens.data_ptr()):
         raise MemoryError("there is no memory to draw a token")
     return tokens
+
+
+def largest(memory: Tensor, lengths: Tensor, before: Tensor | None = None) -> Tensor:
+    """The largest of the steps of each row, and of `before` (rows, size): (rows, size). NaN if one is.
+
+    memory (rows, positions, size), of which the first `lengths` (rows,) positions are read.
+    """
+    kept = memory.new_full(memory[:, 0].shape, float("-inf")) if before is None else before.clone()
+    _pool("unroll_largest", memory, lengths, kept)
+    return kept
+
+
+def summed(memory: Tensor, lengths: Tensor, before: Tensor | None = None) -> Tensor:
+    """The sum of the same, in float64: step by step, so that it has the same bits wherever a row is cut."""
+    shape = memory[:, 0].shape
+    kept = memory.new_zeros(shape, dtype=torch.float64) if before is None else before.clone()
+    _pool("unroll_sums", memory, lengths, kept)
+    return kept
+
+
+def _pool(name: str, memory: Tensor, lengths: Tensor, kept: Tensor) -> None:
+    rows, positions, size = memory.shape
+    if memory.dtype != torch.float32 or memory.device.type != "cpu" or (size > 1 and memory.stride(2) != 1):
+        raise ValueError("memory must be float32 on the CPU, with contiguous positions")
+    if lengths.dtype != torch.int64 or lengths.shape != (rows,) or not lengths.is_contiguous():
+        raise ValueError(f"lengths must be ({rows},) of int64, contiguous")
+    if kept.shape != (rows, size) or not kept.is_contiguous():
+        raise ValueError(f"what was kept before must be ({rows}, {size}), contiguous")
+    if rows and int(lengths.max()) > positions:
+        raise ValueError(f"a row has more than the {positions} positions that there are")
+    pool = getattr(loaded(), name)
+    pool(memory.data_ptr(), memory.stride(0), memory.stride(1), lengths.data_ptr(), rows, size, kept.data_ptr())
