@@ -341,20 +341,24 @@ class Scheduler:
         return Plan(model, tuple(chunks))
 
     def _parts(self, queue: _Queue, candidates: list[Request]) -> list[Chunk]:
-        """Short sources whole, and a chunk of each longer one. Where padding costs cell steps, the shortest rest
-        decides how many units each chunk has. A step of many cell steps, such as a frame, is a unit."""
-        ordered = sorted(candidates, key=_order)
+        """A chunk of each, of at most as many units as let all of them fit the budget: short sources are read whole,
+        and no long one holds them up. Where padding costs cell steps, the shortest rest decides how many units each
+        chunk has. A step of many cell steps, such as a frame, is a unit."""
         unit = math.ceil(self._unit / queue.step) * queue.step
-        units = max(1, min(CHUNK_UNITS, self._budget // unit))
-        steps = [min(units * unit, request.rest) for request in ordered]
-        if queue.padded(steps) > sum(steps):
-            units = min(math.ceil(min(steps) / unit), units)
-            steps = [min(units * unit, request.rest) for request in ordered]
-            rows = self._budget // (units * unit)
+        most = max(1, min(CHUNK_UNITS, self._budget // unit))
+        chosen = sorted(candidates, key=_order)[: max(1, self._budget // unit)]
+
+        def steps(units: int) -> list[int]:
+            return [min(units * unit, request.rest) for request in chosen]
+
+        if queue.padded(steps(most)) > sum(steps(most)):
+            units = min(most, *(math.ceil(request.rest / unit) for request in chosen))
+            chosen = chosen[: max(1, self._budget // (units * unit))]
         else:
-            rows = sum(1 for total in itertools.accumulate(steps) if total <= self._budget)
-        chosen = itertools.islice(zip(ordered, steps, strict=True), max(1, rows))
-        return [Chunk(request, request.encoded_steps, count) for request, count in chosen]
+            units = next((units for units in range(most, 1, -1) if sum(steps(units)) <= self._budget), 1)
+        return [
+            Chunk(request, request.encoded_steps, count) for request, count in zip(chosen, steps(units), strict=True)
+        ]
 
     def _wholes(self, queue: _Queue, candidates: list[Request]) -> list[Chunk]:
         """The first in order, and its neighbours in length that fit the budget and bring little padding."""

@@ -194,8 +194,8 @@ def test_the_readme_is_short(page: str) -> None:
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_make_targets_exist(page: str) -> None:
-    there = re.findall(r"^([a-z][a-z%-]*):", read("Makefile"), re.MULTILINE)
-    named = re.findall(r"(?:`|^(?:\$ )?)make (?:[A-Z]+=\S+ )*([a-z][a-z-]*)", read(page), re.MULTILINE)
+    there = re.findall(r"^([a-z][a-z0-9%-]*):", read("Makefile"), re.MULTILINE)
+    named = re.findall(r"(?:`|^(?:\$ )?)make (?:[A-Z]+=\S+ )*([a-z][a-z0-9-]*)", read(page), re.MULTILINE)
     for target in named:
         assert any(fnmatch(target, pattern.replace("%", "*")) for pattern in there), target
 

@@ -467,12 +467,16 @@ def test_where_padding_costs_steps_the_shortest_rest_decides() -> None:
     assert [chunk.steps for chunk in scheduler.plan().chunks] == [3, UNIT, UNIT]
 
 
-def test_chunks_together_fit_the_budget() -> None:
+def test_chunks_together_fit_the_budget_and_long_sources_hold_up_no_short_one() -> None:
     scheduler = Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT)
     scheduler.register("m/1", divisible=True, padded=sum)
-    for _ in range(2 * BUDGET):
-        scheduler.add(request(cost=2, rows=0))
-    assert sum(chunk.steps for chunk in scheduler.plan().chunks) == BUDGET
+    for _ in range(BUDGET // UNIT - 1):
+        scheduler.add(request(cost=1000, rows=0))
+    scheduler.plan()
+    scheduler.add(request(cost=4, rows=0))
+    plan = scheduler.plan()
+    assert sum(chunk.steps for chunk in plan.chunks) <= BUDGET
+    assert [chunk.is_last for chunk in plan.chunks].count(True) == 1
 
 
 def test_a_source_that_changed_is_encoded_anew_and_others_pass() -> None:

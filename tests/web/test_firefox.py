@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 from tests.web.test_forms import (
     test_a_photo_above_the_limit_is_scaled_down,
     test_a_picture_is_taken_wherever_it_is_dropped,
-    test_a_text_file_on_a_textarea_is_its_text,
+    test_a_text_file_on_a_textarea_or_beside_it_is_its_text,
     test_many_lines_are_sent_in_parts_and_their_plots_are_folded,
     test_text_and_options_survive_a_reload,
     test_tokens_are_large_enough_to_touch,
@@ -28,7 +28,7 @@ from tests.web.test_page import (
 __all__ = [
     "test_a_photo_above_the_limit_is_scaled_down",
     "test_a_picture_is_taken_wherever_it_is_dropped",
-    "test_a_text_file_on_a_textarea_is_its_text",
+    "test_a_text_file_on_a_textarea_or_beside_it_is_its_text",
     "test_caption_of_a_chosen_file",
     "test_caption_of_the_example",
     "test_everything_that_is_operated_or_seen_has_a_name",

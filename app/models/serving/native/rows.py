@@ -1,4 +1,4 @@
-"""What is done row by row: attention, the most probable token, a drawn token, and the pooling of steps."""
+"""Attention, the most probable token, a drawn token, and the pooling of steps, row by row."""
 
 import torch
 from torch import Tensor
@@ -92,7 +92,7 @@ def draw(
 def largest(memory: Tensor, lengths: Tensor, before: Tensor | None = None) -> Tensor:
     """The largest of the steps of each row, and of `before` (rows, size): (rows, size). NaN if one is.
 
-    memory (rows, positions, size), of which the first `lengths` (rows,) positions are read.
+    memory (rows, positions, size), whose first `lengths` (rows,) positions are read.
     """
     kept = memory.new_full(memory[:, 0].shape, float("-inf")) if before is None else before.clone()
     _pool("unroll_largest", memory, lengths, kept)
@@ -116,6 +116,6 @@ def _pool(name: str, memory: Tensor, lengths: Tensor, kept: Tensor) -> None:
     if kept.shape != (rows, size) or not kept.is_contiguous():
         raise ValueError(f"what was kept before must be ({rows}, {size}), contiguous")
     if rows and int(lengths.max()) > positions:
-        raise ValueError(f"a row has more than the {positions} positions that there are")
+        raise ValueError(f"no row has more than {positions} positions")
     pool = getattr(loaded(), name)
     pool(memory.data_ptr(), memory.stride(0), memory.stride(1), lengths.data_ptr(), rows, size, kept.data_ptr())
