@@ -72,7 +72,7 @@ class Config:
 CONFIG = Config()
 BEAMS = 4  # usual in papers
 ACCEPTABLE = 0.5  # CIDEr-D of a caption against its references
-JUDGED = 300  # photos of the dev split
+JUDGED = 1000  # photos of the dev split: all of them
 CARD = CardText(
     data="""Flickr8k (Hodosh, Young and Hockenmaier 2013): 8,091 photos with five captions each, in the
 published split of 6,000, 1,000 and 1,000; photos as 224 x 224 squares, squashed. Captions are lower
