@@ -18,7 +18,7 @@ WORDINGS_KEPT = (1, 3, 8)
 SHARES = {
     "phrases": 1.5,
     "written": 1.5,
-    "rewritten": 0.5,
+    "rewritten": 0.4,
     "tatoeba": 0.9,
     "lekowan-tatoeba": 0.9,
     "jhe-dev": 0.9,
@@ -45,9 +45,9 @@ SHARES = {
     "cldr-emoji-names": 0.1,
     "osm-names": 0.08,
     "kgeography-names": 0.05,
-    "gettext": 0.08,
-    "libreoffice-help": 0.07,
-    "python-docs-ko": 0.07,
+    "gettext": 0.4,
+    "libreoffice-help": 0.5,
+    "python-docs-ko": 0.35,
     "tldr": 0.01,
     "game-minetest": 0.02,
 }
@@ -59,9 +59,9 @@ LATE_SHARES = {
     "jhe-dev": 1.0,
     "asp-stories": 1.0,
     "stylekqc-kosp2e": 0.2,
-    "gettext": 0.15,
-    "libreoffice-help": 0.15,
-    "python-docs-ko": 0.15,
+    "gettext": 0.4,
+    "libreoffice-help": 0.5,
+    "python-docs-ko": 0.35,
 }  # late in training: everyday text whole, and more of software again, for both to end well
 
 

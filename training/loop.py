@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -109,7 +110,7 @@ def best_device() -> torch.device:
 
 def device_of(network: nn.Module) -> torch.device:
     """The device of a network's weights."""
-    return next(network.parameters()).device
+    return next(chain(network.parameters(), network.buffers())).device  # a serving form may have no parameters
 
 
 def pad_rows(rows: Sequence[Sequence[int]], device: torch.device | None = None) -> tuple[Tensor, Tensor]:

@@ -43,6 +43,8 @@ class Shipped(NamedTuple):
     network: Network
     source_tokenizer: TextTokenizer | None
     manifest: Manifest
+    version: Version
+    precision: Precision
 
     @property
     def tokenizer(self) -> TextTokenizer:
@@ -176,4 +178,5 @@ def load_shipped(version: Version, precision: Precision = "float32") -> Shipped:
     load_weights(network, version)
     prepare(network, precision, torch.device("cpu"))
     use = version.manifest.tokenizer
-    return Shipped(network, None if use is None else TextTokenizer(version.folder, use), version.manifest)
+    tokenizer = None if use is None else TextTokenizer(version.folder, use)
+    return Shipped(network, tokenizer, version.manifest, version, precision)

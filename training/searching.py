@@ -18,8 +18,8 @@ def hypotheses(
     shipped: Shipped, sources: Sequence[Tokens | Pixels], answer: Decode, *, batch: int = 25
 ) -> Iterator[Hypothesis]:
     """The best hypothesis for each source, in their order, `batch` sources at a time."""
-    models = Models(torch.device("cpu"), slots=batch * answer.beams, precision="float32")
-    models.add(shipped.manifest, shipped.network)
+    models = Models(torch.device("cpu"), slots=batch * answer.beams, precision=shipped.precision)
+    models.load(shipped.version)
     model = models[shipped.manifest.key]
     for part in chunks(sources, batch):
         requests = [
@@ -28,7 +28,7 @@ def hypotheses(
         ]
         encode(model, [whole(request) for request in requests])
         found: dict[int, Hypothesis] = {}
-        while model.slots.count:
+        while model.rows:
             for request, event in decode(model, 6):
                 assert isinstance(event, Decoded)
                 found[request.key[1]] = event.hypotheses[0]

@@ -187,7 +187,7 @@ def test_each_way_to_search_equals_plain_lists(tiny_store: Path, how: Search, un
     models = Models(torch.device("cpu"), slots=64, precision="float32")
     models.add(manifest, copy.deepcopy(network))
     assert manifest.tokenizer is not None
-    shipped = Shipped(network, TextTokenizer(version.folder, manifest.tokenizer), manifest)
+    shipped = Shipped(network, TextTokenizer(version.folder, manifest.tokenizer), manifest, version, "float32")
     sent = []
     for _ in range(cases):
         source, options = a_source(rng, TRANSLATE), some_options(rng)

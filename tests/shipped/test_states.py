@@ -78,7 +78,9 @@ def test_sizes_and_models_are_those_of_the_page(shipped_service: str) -> None:
 def test_a_continuation_reads_nothing_twice(shipped_service: str) -> None:
     """In the service's own count of cell steps."""
     long = " ".join([TEXT["en"]] * 12)
+    before = metric(shipped_service, _READ)
     state = ask(shipped_service, "states", long, model="lm-en")["state"]
+    until(lambda: metric(shipped_service, _READ) > before + 200, seconds=PATIENCE)  # engines report a moment later
 
     def steps(**body: Any) -> float:
         decoded, read = (metric(shipped_service, name) for name in (_DECODED, _READ))

@@ -19,7 +19,7 @@ import { languageNames, percent, say, whenSpoken } from "./words.js";
 
 const STARTS = [["en", "Do you want to save the changes before closing?"]];
 const EXAMPLES = [
-  ["en", "I love you."],
+  ["en", "I miss you."],
   ["en", "Where is the bathroom?"],
   ["en", "The train leaves at seven."],
   ["en", "Open file"],
