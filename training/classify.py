@@ -80,6 +80,7 @@ def draft_manifest(
     licence: str,
     minutes: int,
     default: bool = True,
+    precision: Literal["auto", "int8"] = "auto",
 ) -> Manifest:
     """The manifest of a sentiment model before training."""
     return Manifest(
@@ -88,6 +89,7 @@ def draft_manifest(
         task="sentiment",
         description=description,
         default=default,
+        precision=precision,
         source_language=language,
         architecture=config.architecture(),
         tokenizer=TokenizerUse(white_space="plain"),

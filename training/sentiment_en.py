@@ -84,6 +84,7 @@ RECIPE = Recipe(
         description="English sentiment: negative or positive, trained on film reviews and short texts.",
         licence="Apache-2.0; trained on research data, see MODEL_CARD.md",
         minutes=30,
+        precision="int8",
     ),
     card=CARD,
     train=train,

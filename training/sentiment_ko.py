@@ -75,6 +75,7 @@ RECIPE = Recipe(
         description="Korean sentiment: negative or positive, trained on film reviews.",
         licence="Apache-2.0",
         minutes=25,
+        precision="int8",
     ),
     card=CARD,
     train=train,
