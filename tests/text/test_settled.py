@@ -9,7 +9,7 @@ import pytest
 from app.store.text_input import TokenizerUse
 from app.text.tokenizer import TextTokenizer
 
-SHIPPED = Path(__file__).parents[2] / "model_store" / "translate-en-ko" / "2"
+(SHIPPED,) = (Path(__file__).parents[2] / "model_store" / "translate-en-ko").iterdir()
 FIRST_BYTE, FIRST_WORD, LAST_WORD = 4, 260, 7999
 WORDS = ["쀼 뷁", "😀 ab", "저장하시겠습니까?", "x  y", "漢字", "닫기 전에"]
 
