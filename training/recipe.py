@@ -11,7 +11,7 @@ import click
 import torch
 
 from app.models.networks import Network, build_network
-from app.models.serving.precision import Precision, prepare
+from app.models.serving.precision import Precision, precision_of, prepare
 from app.store.confidence import Confidence
 from app.store.listing import newest_version
 from app.store.manifest import Manifest
@@ -176,7 +176,7 @@ def load_shipped(version: Version, precision: Precision = "float32") -> Shipped:
     """A version in the form that the engine loads."""
     network = _network(version.manifest)
     load_weights(network, version)
-    prepare(network, precision, torch.device("cpu"))
+    prepare(network, precision_of(network, precision, version.manifest.precision), torch.device("cpu"))
     use = version.manifest.tokenizer
     tokenizer = None if use is None else TextTokenizer(version.folder, use)
     return Shipped(network, tokenizer, version.manifest, version, precision)

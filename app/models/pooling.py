@@ -155,6 +155,7 @@ def _is_native(memory: Tensor) -> bool:
         and torch.is_inference_mode_enabled()
         and memory.device.type == "cpu"
         and memory.dtype == torch.float32
+        and (memory.stride(2) == 1 or memory.shape[2] == 1)
     )
 
 

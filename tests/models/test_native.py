@@ -546,3 +546,5 @@ def test_wrong_steps_to_pool_are_refused() -> None:
         summed(memory, lengths + 1)
     with pytest.raises(ValueError, match="kept before"):
         largest(memory, lengths, torch.zeros(2, 3))
+    with pytest.raises(ValueError, match="float64"):
+        summed(memory, lengths, torch.zeros(2, 4))

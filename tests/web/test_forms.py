@@ -152,6 +152,9 @@ def test_a_link_carries_the_layer_whose_memory_is_shown(visit: Visit, browser: B
     expect(job(other, "Language model").get_by_label("Layer")).to_have_value("0")
     other.check()
     other.close()
+    visit.page.reload()
+    button(section, "What comes next?").click()
+    expect(section.get_by_label("Layer")).to_have_value("0")
 
 
 @pytest.mark.parametrize("place", ["#translate-text", "#translate form .run"])

@@ -28,7 +28,7 @@ export function memorySwitch(box, again) {
 
   return {
     /** What a link carries: the switch, and the chosen layer. */
-    fields: { memory: fieldOf(box), layer: { get: () => layer ?? "", set: (value) => (layer = value === "" ? null : Number(value)) } },
+    fields: { memory: fieldOf(box), layer: { get: () => String(layer ?? ""), set: (value) => (layer = /^\d+$/.test(value) ? Number(value) : null) } },
     isOn: () => box.checked,
     /** The options of a request for `count` inputs; `usual` is the layer without a choice. */
     options: (count = 1, usual = null) => {

@@ -95,7 +95,7 @@ def largest(memory: Tensor, lengths: Tensor, before: Tensor | None = None) -> Te
     memory (rows, positions, size), whose first `lengths` (rows,) positions are read.
     """
     kept = memory.new_full(memory[:, 0].shape, float("-inf")) if before is None else before.clone()
-    _pool("unroll_largest", memory, lengths, kept)
+    _pool("unroll_largest", memory, lengths, kept, torch.float32)
     return kept
 
 
@@ -103,18 +103,18 @@ def summed(memory: Tensor, lengths: Tensor, before: Tensor | None = None) -> Ten
     """The sum of the same, in float64: step by step, so that it has the same bits wherever a row is cut."""
     shape = memory[:, 0].shape
     kept = memory.new_zeros(shape, dtype=torch.float64) if before is None else before.clone()
-    _pool("unroll_sums", memory, lengths, kept)
+    _pool("unroll_sums", memory, lengths, kept, torch.float64)
     return kept
 
 
-def _pool(name: str, memory: Tensor, lengths: Tensor, kept: Tensor) -> None:
+def _pool(name: str, memory: Tensor, lengths: Tensor, kept: Tensor, dtype: torch.dtype) -> None:
     rows, positions, size = memory.shape
     if memory.dtype != torch.float32 or memory.device.type != "cpu" or (size > 1 and memory.stride(2) != 1):
         raise ValueError("memory must be float32 on the CPU, with contiguous positions")
     if lengths.dtype != torch.int64 or lengths.shape != (rows,) or not lengths.is_contiguous():
         raise ValueError(f"lengths must be ({rows},) of int64, contiguous")
-    if kept.shape != (rows, size) or not kept.is_contiguous():
-        raise ValueError(f"what was kept before must be ({rows}, {size}), contiguous")
+    if kept.shape != (rows, size) or kept.dtype != dtype or not kept.is_contiguous():
+        raise ValueError(f"what was kept before must be ({rows}, {size}) of {dtype}, contiguous")
     if rows and int(lengths.max()) > positions:
         raise ValueError(f"no row has more than {positions} positions")
     pool = getattr(loaded(), name)
