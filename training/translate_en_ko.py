@@ -151,7 +151,7 @@ of `phrases`. Pairs of more than 80 subwords on a side are left out of training,
 subword tokenizer (byte-pair encoding, 12,000 subwords, bytes for unseen characters) for both languages
 is trained on the training part alone. The weights start from version 2 of this model (the same network);
 its embeddings of shared subwords were kept, those of new ones start as means. Trained for 14 epochs,
-and for 3 more with more of software. Before half of the sources a tag stands that names the register
+and for 2 more with more of software. Before half of the sources a tag stands that names the register
 of the target (polite, formal, plain, casual), read off its last word, and before all rewritten ones;
 served without a tag, the model chooses the register by the sentence.""",
     limits="""Short everyday sentences and the language of software: user interfaces and manuals. Rare
