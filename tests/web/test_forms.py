@@ -118,16 +118,21 @@ def test_text_and_options_survive_a_reload(visit: Visit) -> None:
     visit.check()
 
 
-def test_a_link_carries_the_form_and_shows_its_answer(visit: Visit, browser: Browser) -> None:
+def linked(visit: Visit, browser: Browser, section: Locator) -> Visit:
+    """Another visitor, who follows the link that the section copies."""
     visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button(section, "Copy a link to this").click()
+    expect(button(section, "Copied")).to_be_visible()
+    other = Visit.apart(browser, visit.server)
+    other.page.goto(visit.page.evaluate("navigator.clipboard.readText()"))
+    return other
+
+
+def test_a_link_carries_the_form_and_shows_its_answer(visit: Visit, browser: Browser) -> None:
     visit.go("/")
     section = texted(visit, "Sentiment", "A film & a half?\n좋은 영화")
     section.get_by_role("switch", name="Show the memory").check()
-    button(section, "Copy a link to this").click()
-    expect(button(section, "Copied")).to_be_visible()
-    link = visit.page.evaluate("navigator.clipboard.readText()")
-    other = Visit.apart(browser, visit.server)
-    other.page.goto(link)
+    other = linked(visit, browser, section)
     found = job(other, "Sentiment")
     expect(found.get_by_role("textbox")).to_have_value("A film & a half?\n좋은 영화")
     expect(found.get_by_role("switch", name="Show the memory")).to_be_checked()
@@ -138,17 +143,13 @@ def test_a_link_carries_the_form_and_shows_its_answer(visit: Visit, browser: Bro
 
 
 def test_a_link_carries_the_layer_whose_memory_is_shown(visit: Visit, browser: Browser) -> None:
-    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     visit.go("/")
     section = texted(visit, "Language model", "the plot makes")
     section.get_by_role("switch", name="Show the memory").check()
     button(section, "What comes next?").click()
     section.get_by_label("Layer").select_option("1 of 2")
     expect(section.get_by_label("Layer")).to_have_value("0")
-    button(section, "Copy a link to this").click()
-    expect(button(section, "Copied")).to_be_visible()
-    other = Visit.apart(browser, visit.server)
-    other.page.goto(visit.page.evaluate("navigator.clipboard.readText()"))
+    other = linked(visit, browser, section)
     expect(job(other, "Language model").get_by_label("Layer")).to_have_value("0")
     other.check()
     other.close()
