@@ -1,9 +1,11 @@
 """Parts of the page, found as a person finds them."""
 
+from asyncio import sleep
 from typing import Any
 
 import httpx
 from playwright.sync_api import Locator
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.web.conftest import Visit
 
@@ -39,3 +41,24 @@ def asked(visit: Visit, path: str, **members: Any) -> list[dict[str, Any]]:
 def percent(share: float, digits: int = 1) -> str:
     """A share in the format of the page."""
     return f"{share * 100:.{digits}f}%"
+
+
+def slowly(app: ASGIApp, piece: int, seconds: float) -> ASGIApp:
+    """The app behind a slow link: each `piece` of bytes of an event stream takes this time."""
+
+    async def relayed(scope: Scope, receive: Receive, send: Send) -> None:
+        is_stream = False
+
+        async def wait_and_send(message: Message) -> None:
+            nonlocal is_stream
+            is_stream |= any(value.startswith(b"text/event-stream") for _, value in message.get("headers", []))
+            body = message.get("body", b"")
+            while is_stream and body:
+                await sleep(seconds)
+                await send({"type": message["type"], "body": body[:piece], "more_body": True})
+                body = body[piece:]
+            await send({**message, "body": body} if "body" in message else message)
+
+        await app(scope, receive, wait_and_send)
+
+    return relayed

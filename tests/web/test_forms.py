@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.web.conftest import Visit
-from tests.web.parts import asked, button, job
+from app.main import create_app
+from app.settings import Settings
+from tests.conftest import running
+from tests.web.conftest import Visit, visiting
+from tests.web.parts import asked, button, job, slowly
 
 pytestmark = pytest.mark.browser
 DROP = """([selector, name, type, bytes]) => {
@@ -20,6 +23,9 @@ DROP = """([selector, name, type, bytes]) => {
     const event = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: data });
     document.querySelector(selector).dispatchEvent(event);
 }"""
+
+WRITTEN = """(section) =>
+    section.querySelector("textarea").value + (section.querySelector(".results .result")?.innerText ?? "")"""
 
 
 def texted(visit: Visit, name: str, text: str) -> Locator:
@@ -77,6 +83,29 @@ def test_a_stream_is_stopped(visit: Visit) -> None:
     expect(section.locator(".clock")).to_contain_text("stopped after")
     expect(button(section, "Complete")).to_be_enabled()
     visit.check()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "run"), [("Language model", "the", "Complete"), ("Translate", "Open the file", "Translate")]
+)
+def test_a_stream_that_has_begun_is_stopped(
+    page: Page, tiny_store: Path, engine_endpoint: str, name: str, text: str, run: str
+) -> None:
+    app = create_app(Settings(store=tiny_store), engines=[engine_endpoint])
+    with running(slowly(app, piece=40, seconds=0.2)) as address, visiting(page, address) as visit:
+        visit.go("/")
+        section = texted(visit, name, text)
+        for temperature in section.get_by_label("Temperature").all():
+            temperature.fill("0")  # a drawn token may end the text at once
+        button(section, run).click()
+        while section.evaluate(WRITTEN) == text:
+            visit.page.wait_for_timeout(50)
+        button(section, "Stop").click()
+        expect(section.locator(".clock")).to_contain_text("stopped after")
+        kept = section.evaluate(WRITTEN)
+        visit.page.wait_for_timeout(1000)  # more parts would have come
+        assert section.evaluate(WRITTEN) == kept
+        visit.check()
 
 
 def test_a_refused_line_is_named_by_its_number(visit: Visit) -> None:
@@ -142,6 +171,21 @@ def test_a_link_carries_the_form_and_shows_its_answer(visit: Visit, browser: Bro
     other.close()
 
 
+def test_a_link_carries_what_is_shown_of_the_memory(visit: Visit, browser: Browser) -> None:
+    visit.go("/")
+    section = texted(visit, "Sentiment", "A film, and a half.")
+    section.get_by_role("switch", name="Show the memory").check()
+    button(section, "Analyse").click()
+    chosen = {"Show": "forget", "Sort units by": "number", "Direction": "backward"}
+    for label, value in chosen.items():
+        section.get_by_label(label, exact=True).select_option(value)
+    other = linked(visit, browser, section)
+    for label, value in chosen.items():
+        expect(job(other, "Sentiment").get_by_label(label, exact=True)).to_have_value(value)
+    other.check()
+    other.close()
+
+
 def test_a_link_carries_the_layer_whose_memory_is_shown(visit: Visit, browser: Browser) -> None:
     visit.go("/")
     section = texted(visit, "Language model", "the plot makes")
@@ -156,6 +200,15 @@ def test_a_link_carries_the_layer_whose_memory_is_shown(visit: Visit, browser: B
     visit.page.reload()
     button(section, "What comes next?").click()
     expect(section.get_by_label("Layer")).to_have_value("0")
+
+
+def test_a_link_to_a_layer_that_a_compared_network_lacks_shows_its_usual_one(visit: Visit) -> None:
+    visit.go("/#compare?text=A%20film.&memory=1&layers=sentiment-en-uni%3D9&part=forget&order=number")
+    memories = job(visit, "RNN, GRU and LSTM on the same text").locator(".memories .memory")
+    expect(memories.nth(1)).to_be_visible()
+    for memory in memories.all():
+        expect(memory.get_by_label("Show", exact=True)).to_have_value("forget")
+        expect(memory.get_by_label("Sort units by")).to_have_value("number")
 
 
 @pytest.mark.parametrize("place", ["#translate-text", "#translate form .run"])

@@ -91,7 +91,7 @@ function drawResult(result, picture, memory) {
   const lang = languagesOf(result.model).at(-1) ?? "en";
   const cursor = result.attention && new Cursor(result.attention.target.length);
   const { runs } = result.explanation ?? {};
-  const shown = runs ? drawRuns(runs, { named: "writes", relayer: memory.choose, cursor, lang }) : memory.isOn() ? [drawRefusedMemory()] : [];
+  const shown = runs ? drawRuns(runs, { named: "writes", memory, cursor, lang }) : memory.isOn() ? [drawRefusedMemory()] : [];
   const parts = [...(result.attention ? drawLooks(result, picture, lang, cursor) : []), ...shown];
   return element("div", { className: "result" }, drawSentence(result.text, lang), drawScore(result), ...parts);
 }

@@ -56,7 +56,7 @@ export function clipJob() {
   const job = new Job("clip", {
     request,
     ask: ({ shown }, signal) => memory.asked(async () => ({ ...(await post(request(), signal)), shown })),
-    draw: ({ results, shown }) => results.map((result) => drawResult(result, shown, memory.choose)),
+    draw: ({ results, shown }) => results.map((result) => drawResult(result, shown, memory)),
     summary: ({ results: [{ label, score }] }) => `${labelWords(label)}, ${say("probability", { percent: percent(score) })}`,
     fields: { ...memory.fields, model: model.field },
   });
@@ -133,7 +133,7 @@ function copyOf(image) {
   return canvas;
 }
 
-function drawResult({ label, score, explanation: { labels, probabilities, activations, method }, ...result }, shown, relayer) {
+function drawResult({ label, score, explanation: { labels, probabilities, activations, method }, ...result }, shown, memory) {
   const cursor = new Cursor(probabilities.length);
   const numbers = probabilities.map((_, at) => String(at + 1));
   const column = labels.indexOf(label);
@@ -170,7 +170,7 @@ function drawResult({ label, score, explanation: { labels, probabilities, activa
     linePlot({ about, labels: numbers, series, cursor, height: 150 }),
     ...(method === "one pass" ? [] : [element("p", { className: "hint", textContent: say("framesReadAnew") })]),
     disclosure(say("asTable"), () => table(about, [say("frameHead"), ...labels.map(labelWords)], probabilities.map((row, at) => [numbers[at], ...row.map((value) => percent(value, 1))]))),
-    ...(activations ? [drawMemory(activations, numbers, cursor, { relayer })] : []),
+    ...(activations ? [drawMemory(activations, numbers, cursor, { memory })] : []),
   );
 }
 

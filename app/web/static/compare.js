@@ -5,6 +5,7 @@ import { ofTask, showDomain } from "./domain.js";
 import { fieldOf } from "./fields.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
+import { memoryView } from "./memoryswitch.js";
 import { modelsKnown, modelsOf, whenModels } from "./models.js";
 import { explained } from "./parts.js";
 import { Cursor } from "./plots/cursor.js";
@@ -37,6 +38,7 @@ export function compareJob() {
   const choices = document.getElementById("compare-models");
   const memory = document.getElementById("compare-memory");
   const layers = new Map(); // the layer of a network that was chosen
+  const { view, fields: viewed } = memoryView();
   const left = new Set(); // names of models that are not chosen
   const chosen = () => comparable().map(({ name }) => name).filter((name) => !left.has(name));
   textarea.value = textOf(STARTS);
@@ -46,22 +48,40 @@ export function compareJob() {
     return { sources: [text], names: chosen(), refused: unread(text), steps: chosen().flatMap((name) => make(name)([text]).steps) };
   };
   const ask = async ({ sources, names }, signal) => {
-    const answers = await Promise.all(names.map((name) => explained(make(name), sources, (asked) => post(asked, signal))));
+    const answers = await Promise.all(names.map((name) => read(name, sources, signal)));
     return { results: answers.flat() };
   };
+  /** The answer of a network; of its usual layer if it lacks the chosen one. */
+  async function read(name, sources, signal) {
+    try {
+      return await explained(make(name), sources, (asked) => post(asked, signal));
+    } catch (problem) {
+      if (!problem.options?.includes("layer") || !layers.delete(name)) throw problem;
+      return read(name, sources, signal);
+    }
+  }
   const summary = ({ results }) => results.map(({ model, label, score }) => `${model}: ${labelWords(label)}, ${percent(score)}`).join(". ");
-  const fields = { text: fieldOf(textarea), memory: fieldOf(memory), without: { get: () => [...left].join(" "), set: leave } };
+  const layered = { get: () => new URLSearchParams([...layers]).toString(), set: relayer };
+  const fields = { text: fieldOf(textarea), memory: fieldOf(memory), layers: layered, ...viewed, without: { get: () => [...left].join(" "), set: leave } };
+  function relayer(query) {
+    layers.clear();
+    for (const [name, layer] of new URLSearchParams(query)) layers.set(name, Number(layer) || 0);
+  }
   function leave(names) {
     left.clear();
     for (const name of names.split(" ").filter(Boolean)) left.add(name);
     if (modelsKnown()) offerModels();
   }
 
-  const relayer = (model, layer) => {
-    layers.set(model, layer);
-    job.run();
-  };
-  const job = new Job("compare", { request, ask, draw: (answer) => draw(answer, relayer), summary, fields });
+  const memoryOf = (model) => ({
+    view,
+    choose(layer) {
+      layers.set(model, layer);
+      job.changed();
+      job.run();
+    },
+  });
+  const job = new Job("compare", { request, ask, draw: (answer) => draw(answer, memoryOf), summary, fields });
   const offerModels = () => {
     choices.replaceChildren(...comparable().map(({ name }) => checkbox(name, left)));
     for (const button of job.form.querySelectorAll(".run button[type=submit], .examples button")) job.allow(button, choices.hasChildNodes());
@@ -101,24 +121,24 @@ function checkbox(name, left) {
   return element("label", { className: "check" }, box, element("span", { textContent: name }));
 }
 
-function draw({ results, sources }, relayer) {
+function draw({ results, sources }, memoryOf) {
   if (!results.length) return [element("p", { className: "nothing", textContent: say("chooseModels") })];
   const [text] = sources;
   const plotted = results.filter(({ explanation }) => explanation);
   const others = results.filter(({ explanation }) => !explanation);
-  return [element("div", { className: "result" }, ...(plotted.length ? drawLines(plotted, text, relayer) : []), ...others.flatMap(drawOne))];
+  return [element("div", { className: "result" }, ...(plotted.length ? drawLines(plotted, text, memoryOf) : []), ...others.flatMap(drawOne))];
 }
 
 /**
- * The memories side by side; `cursor` is that of `tokens`, and a network with other tokens follows it. `relayer(model,
- * layer)` asks for another layer.
+ * The memories side by side; `cursor` is that of `tokens`, and a network with other tokens follows it. `memoryOf(model)`
+ * is the memory of `drawMemory`.
  */
-function drawMemories(results, text, tokens, cursor, relayer) {
+function drawMemories(results, text, tokens, cursor, memoryOf) {
   const drawn = results.flatMap(({ model, explanation: { tokens: own, activations } }) => {
     if (!activations) return [];
     const shared = own.length === tokens.length ? cursor : following(cursor, tokens, own);
     const words = wordsOf(piecesOf(text, own), own);
-    return [element("section", { ariaLabel: model }, element("span", { className: "model", textContent: model }), drawMemory(activations, words, shared, { relayer: (layer) => relayer(model, layer) }))];
+    return [element("section", { ariaLabel: model }, element("span", { className: "model", textContent: model }), drawMemory(activations, words, shared, { memory: memoryOf(model) }))];
   });
   return drawn.length ? [element("div", { className: "memories" }, ...drawn)] : [];
 }
@@ -135,7 +155,7 @@ function drawOne(result) {
   return [...drawVerdict(result), drawFacts({ textContent: say("probability", { percent: percent(result.score, 1) }) }, answeredBy(result)), drawUnplotted(result)];
 }
 
-function drawLines(results, text, relayer) {
+function drawLines(results, text, memoryOf) {
   const { tokens } = results[0].explanation;
   const pieces = piecesOf(text, tokens);
   const words = wordsOf(pieces, tokens);
@@ -157,7 +177,7 @@ function drawLines(results, text, relayer) {
       const rows = words.map((word, at) => [word, ...lines.map((line) => percent(line[at], 1))]);
       return table(about, [say("token"), ...results.map(({ model }) => model)], rows);
     }),
-    ...drawMemories(results, text, tokens, cursor, relayer),
+    ...drawMemories(results, text, tokens, cursor, memoryOf),
   ];
 }
 

@@ -144,6 +144,6 @@ function drawNext({ next, explanation, ...result }, take, memory) {
     element("p", { className: "hint", textContent: say("nextAbout") }),
     element("ol", { className: "next" }, ...bars),
     drawFacts(answeredBy(result)),
-    ...(explanation ? drawRuns(explanation.runs, { named: "reads", relayer: memory.choose }) : memory.isOn() ? [drawRefusedMemory()] : []),
+    ...(explanation ? drawRuns(explanation.runs, { named: "reads", memory }) : memory.isOn() ? [drawRefusedMemory()] : []),
   );
 }

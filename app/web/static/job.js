@@ -50,7 +50,9 @@ export class Job {
       event.preventDefault();
       this.run();
     });
-    for (const name of ["input", "change"]) this.form.addEventListener(name, () => this.changed());
+    for (const place of [this.form, this.#find(".answer")]) {
+      for (const name of ["input", "change"]) place.addEventListener(name, () => this.changed());
+    }
     whenSpoken(() => this.#redraw());
     whenKey(() => this.showCode());
     this.showCode();

@@ -8,40 +8,40 @@ import { drawScale, reachOf } from "./plots/scale.js";
 import { number, percent, say } from "./words.js";
 
 const GATES = new Set(["input", "forget", "output", "reset", "update"]); // from 0 to 1, after a sigmoid
-const FEW_UNITS = 20; // units that are shown at first: so few that each is a row to be seen
+const FEW_UNITS = 20; // so few that each is a row to be seen
 const STEP_MILLISECONDS = 500;
-const chosen = { part: "hidden", order: "last", units: FEW_UNITS }; // kept from one answer to the next
 
 /**
- * The view of `activations` for a text whose tokens are `words`; `cursor` is shared with the text. `relayer(layer)` asks for
- * another layer, and `step(at)` says what the network does at a token.
+ * The view of `activations` for a text whose tokens are `words`; `cursor` is shared with the text. `memory` has the `view` (see
+ * `memoryView`) and `choose(layer)`, which asks for another layer; `step(at)` says what the network does at a token.
  */
-export function drawMemory({ layer, layers, network, directions }, words, cursor, { relayer, step = (at) => say("stepReads", { token: words[at] }) } = {}) {
+export function drawMemory({ layer, layers, network, directions }, words, cursor, { memory, step = (at) => say("stepReads", { token: words[at] }) }) {
+  const { view } = memory;
   const [place, diagram] = [element("div"), element("figure", { className: "cell" })];
   const show = (changes) => {
-    Object.assign(chosen, changes);
-    const parts = partsOf(direction());
-    const part = parts[chosen.part] ? chosen.part : "hidden";
-    place.replaceChildren(...drawPart(part, parts[part], direction().units, words, cursor));
+    Object.assign(view, changes);
+    const one = direction();
+    const parts = partsOf(one);
+    place.replaceChildren(...drawPart(partIn(parts), parts[partIn(parts)], one.units, orderOf(view), words, cursor));
     drawCell(diagram, parts, step, words, cursor);
   };
-  const state = { direction: directions[0].direction };
-  const direction = () => fewer(directions.find((one) => one.direction === state.direction));
-  const parts = Object.keys(partsOf(directions[0]));
-  const choices = [choice(say("part"), parts.map((part) => [part, say(`part_${part}`)]), parts.includes(chosen.part) ? chosen.part : "hidden", (part) => show({ part }))];
-  choices.push(choice(say("order"), [["last", say("orderLast")], ["number", say("orderNumber")]], chosen.order, (order) => show({ order })));
+  const direction = () => fewer(directions.find((one) => one.direction === view.direction) ?? directions[0], view);
+  const partIn = (parts) => (Object.hasOwn(parts, view.part) ? view.part : "hidden");
+  const parts = partsOf(direction());
+  const choices = [choice(say("part"), Object.keys(parts).map((part) => [part, say(`part_${part}`)]), partIn(parts), (part) => show({ part }))];
+  choices.push(choice(say("order"), [["last", say("orderLast")], ["number", say("orderNumber")]], orderOf(view), (order) => show({ order })));
   const most = directions[0].units.length;
   if (most > FEW_UNITS) {
-    const counts = [FEW_UNITS, most].map((units) => [units, say("unitsMost", { units })]);
-    choices.push(choice(say("unitCount"), counts, Math.min(chosen.units, most), (units) => show({ units: Number(units) })));
+    const counts = [["few", FEW_UNITS], ["all", most]].map(([name, units]) => [name, say("unitsMost", { units })]);
+    choices.push(choice(say("unitCount"), counts, areFew(view) ? "few" : "all", (units) => show({ units })));
   }
   if (directions.length > 1) {
     const names = directions.map((one) => [one.direction, say(`direction_${one.direction}`)]);
-    choices.push(choice(say("direction"), names, state.direction, (value) => show(void (state.direction = value))));
+    choices.push(choice(say("direction"), names, direction().direction, (name) => show({ direction: name })));
   }
-  if (layers > 1 && relayer) {
+  if (layers > 1) {
     const numbers = Array.from({ length: layers }, (_, at) => [at, say("layerNumber", { layer: at + 1, layers })]);
-    choices.unshift(choice(say("layer"), numbers, layer, (value) => relayer(Number(value))));
+    choices.unshift(choice(say("layer"), numbers, layer, (value) => memory.choose(Number(value))));
   }
   show();
   return element(
@@ -55,11 +55,20 @@ export function drawMemory({ layer, layers, network, directions }, words, cursor
   );
 }
 
+function areFew({ units }) {
+  return units !== "all";
+}
+
+function orderOf({ order }) {
+  return order === "number" ? "number" : "last";
+}
+
 /** The units that change most: the service sends them in this order. */
-function fewer({ units, hidden, cell, gates, ...others }) {
-  const cut = (rows) => rows.map((row) => row.slice(0, chosen.units));
+function fewer({ units, hidden, cell, gates, ...others }, view) {
+  const count = areFew(view) ? FEW_UNITS : units.length;
+  const cut = (rows) => rows.map((row) => row.slice(0, count));
   const cutGates = Object.fromEntries(Object.entries(gates).map(([name, rows]) => [name, cut(rows)]));
-  return { ...others, units: units.slice(0, chosen.units), hidden: cut(hidden), ...(cell && { cell: cut(cell) }), gates: cutGates };
+  return { ...others, units: units.slice(0, count), hidden: cut(hidden), ...(cell && { cell: cut(cell) }), gates: cutGates };
 }
 
 /** Draw the cell in `place`, at the current token. */
@@ -75,8 +84,8 @@ function partsOf({ hidden, cell, gates }) {
 }
 
 /** `numbers` are those of the columns' units. */
-function drawPart(part, rows, numbers, words, cursor) {
-  const units = unitsOf(rows, numbers);
+function drawPart(part, rows, numbers, order, words, cursor) {
+  const units = unitsOf(rows, numbers, order);
   const values = units.map((unit) => rows.map((row) => row[unit]));
   const amount = GATES.has(part);
   const reach = amount ? 1 : reachOf(rows);
@@ -101,10 +110,10 @@ function drawPart(part, rows, numbers, words, cursor) {
 }
 
 /** The columns in the chosen order: by the number of their unit, or by their value at the end. */
-function unitsOf(rows, numbers) {
+function unitsOf(rows, numbers, order) {
   const units = rows[0].map((_, unit) => unit);
   const last = rows.at(-1);
-  const before = chosen.order === "last" ? (one, other) => last[other] - last[one] : (one, other) => numbers[one] - numbers[other];
+  const before = order === "last" ? (one, other) => last[other] - last[one] : (one, other) => numbers[one] - numbers[other];
   return units.sort(before);
 }
 

@@ -6,23 +6,24 @@ import { Cursor } from "./plots/cursor.js";
 import { strip, wordOf } from "./plots/strip.js";
 import { say } from "./words.js";
 
-let chosen = null; // the part that was chosen last
-
 /**
  * The memory of the networks in `runs`. `named` says by which of their tokens the steps of a decoder are named: those that it
- * "reads" or "writes". `relayer(layer)` asks for another layer; `cursor` is shared with the words that the decoder writes.
+ * "reads" or "writes". `memory` is that of `drawMemory`; `cursor` is shared with the words that the decoder writes.
  */
-export function drawRuns(runs, { named, relayer, cursor, lang }) {
+export function drawRuns(runs, { named, memory, cursor, lang }) {
   const place = element("div", { className: "run-steps" });
   const names = runs.map(nameOf);
   const show = (at) => {
-    chosen = runs[at].part;
     const own = runs[at].part === "decoder" ? { named, cursor, lang } : { named: "reads" };
-    place.replaceChildren(...drawRun(runs[at], { ...own, relayer, isAlone: cursor === undefined || runs[at].part !== "decoder" }));
+    place.replaceChildren(...drawRun(runs[at], { ...own, memory, isAlone: cursor === undefined || runs[at].part !== "decoder" }));
   };
-  const first = Math.max(0, runs.findIndex(({ part }) => part === (chosen ?? "decoder")));
+  const choose = (at) => {
+    memory.view.network = runs[at].part;
+    show(at);
+  };
+  const first = Math.max(0, runs.findIndex(({ part }) => part === memory.view.network));
   show(first);
-  const choices = runs.length > 1 ? [element("div", { className: "choices" }, choice(say("networkShown"), names.map((name, at) => [at, name]), first, (at) => show(Number(at))))] : [];
+  const choices = runs.length > 1 ? [element("div", { className: "choices" }, choice(say("networkShown"), names.map((name, at) => [at, name]), first, choose))] : [];
   return [element("div", { className: "runs" }, ...choices, place)];
 }
 
@@ -32,7 +33,7 @@ function nameOf({ part, sentence }) {
 }
 
 /** A run; unless it follows the words of the answer it has a row of its tokens. */
-function drawRun({ reads, writes, activations }, { named, cursor, lang, relayer, isAlone }) {
+function drawRun({ reads, writes, activations }, { named, cursor, lang, memory, isAlone }) {
   const count = activations.directions[0].hidden.length;
   const read = reads?.map(tokenWords) ?? Array.from({ length: count }, (_, at) => String(at + 1));
   const written = writes?.map((token) => (token === null ? null : tokenWords(token)));
@@ -42,7 +43,7 @@ function drawRun({ reads, writes, activations }, { named, cursor, lang, relayer,
   const walked = cursor ?? new Cursor(count);
   const pieces = tokens.map((token, at) => ({ text: shownText(token, words[at]), name: step(at) }));
   const own = isAlone ? [strip({ about: say("stepTokens"), pieces, cursor: walked, lang })] : [];
-  return [...own, drawMemory(activations, words, walked, { relayer, step })];
+  return [...own, drawMemory(activations, words, walked, { memory, step })];
 }
 
 /** A token with the space before its word. */

@@ -49,7 +49,7 @@ export function sentimentJob() {
     const route = model.chosen()?.task === "classification" ? "v1/classify" : "v1/sentiment";
     return textRequest(route, texts, { ...model.options(), ...(explain && { explain, ...memory.options(1, 0) }) });
   };
-  const draw = once((result, text, isOneOfMany) => drawResult(result, text, isOneOfMany, memory.choose));
+  const draw = once((result, text, isOneOfMany) => drawResult(result, text, isOneOfMany, memory));
   const job = new Job("sentiment", {
     request: () => ({ sources: [inputs()].flat(), steps: stepsOf(make, inputs()) }),
     ask: ({ sources }, signal, progress) => inParts(sources, (part) => memory.asked(() => explained(make, part, (request) => post(request, signal))), progress),
@@ -73,8 +73,8 @@ function verdict({ label, score, model }) {
 }
 
 /** `isOneOfMany`: the text is shown, and its plot folded. */
-function drawResult(result, text, isOneOfMany, relayer) {
-  const words = () => drawWords(result, text, relayer);
+function drawResult(result, text, isOneOfMany, memory) {
+  const words = () => drawWords(result, text, memory);
   return element(
     "div",
     { className: "result" },
@@ -85,8 +85,8 @@ function drawResult(result, text, isOneOfMany, relayer) {
   );
 }
 
-/** The text coloured by its sentiment after each token, a line, its numbers and, if requested, the memory: `relayer(layer)` asks for another layer. */
-function drawWords(result, text, relayer) {
+/** The text coloured by its sentiment after each token, a line, its numbers and, if requested, the memory. */
+function drawWords(result, text, memory) {
   const { tokens, probabilities, labels, activations, method } = result.explanation;
   const shown = labels.includes("positive") ? "positive" : result.label;
   const column = labels.indexOf(shown);
@@ -108,6 +108,6 @@ function drawWords(result, text, relayer) {
       const rows = words.map((word, at) => [word, ...probabilities[at].map((value) => percent(value, 1))]);
       return table(about, [say("token"), ...labels.map(labelWords)], rows);
     }),
-    ...(activations ? [drawMemory(activations, words, cursor, { relayer })] : []),
+    ...(activations ? [drawMemory(activations, words, cursor, { memory })] : []),
   ];
 }

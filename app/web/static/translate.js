@@ -102,7 +102,7 @@ function drawResult(result, source, isOneOfMany, memory) {
   const lang = languagesOf(result.model).at(-1) ?? "ko";
   const alignment = () => drawAlignment(result.attention);
   const { runs } = result.explanation ?? {};
-  const networks = () => drawRuns(runs, { named: "writes", relayer: memory.choose, lang });
+  const networks = () => drawRuns(runs, { named: "writes", memory, lang });
   return element(
     "div",
     { className: "result" },
