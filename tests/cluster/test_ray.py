@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from websockets.sync.client import connect
 from app.cluster import ClusterOptions, build
 from tests.api.test_rates import SERVER, redis_at
 from tests.conftest import PATIENCE, serving_store
+from tests.sequences import scores, step
 from tests.service.test_versions import NAME, loaded, version_of
 from tests.service.versions import KEY, Admin, put_version
 
@@ -248,6 +250,34 @@ def test_a_session_outlives_its_front_end_and_clients_retry(nodes: Nodes) -> Non
             last = client.sentiment(piece, session="talk")
         assert last.label == whole.label
         assert last.polarity == pytest.approx(whole.polarity, abs=1e-5)
+
+
+def test_a_sequence_of_tritons_clients_outlives_its_front_end(nodes: Nodes) -> None:
+    """Its parameters are in the body alone: any front end finds it in Redis."""
+    if SERVER is None:
+        pytest.skip("NO REDIS: sequences on Ray are NOT tested")
+    model, pieces = "sentiment-en-uni", ["A warm, funny fi", "lm that I'd gladly", " see again"]
+    with httpx.Client(base_url=ADDRESS, timeout=START_SECONDS) as http:
+        whole = scores(step(http, model, "".join(pieces)))
+        scores(step(http, model, pieces[0], sequence_id=42, sequence_start=True))
+        for piece in pieces[1:]:
+            kill(the_process("ServeReplica:unroll:FrontEnd"))
+            last = scores(answered(partial(step, http, model, piece, sequence_id=42)))
+        assert last == pytest.approx(whole, abs=1e-5)
+        ended = step(http, model, "", sequence_id=42, sequence_end=True)
+        assert step(http, model, "a", sequence_id=42).status_code == 409, ended.text
+
+
+def answered(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The response, where a front end was just killed: broken connections and 5xx of the proxy are tried again."""
+    end = time.monotonic() + START_SECONDS
+    while True:
+        with suppress(httpx.TransportError):
+            answer = ask()
+            if answer.status_code < 500:
+                return answer
+        assert time.monotonic() < end, "no response"
+        time.sleep(0.5)
 
 
 def test_a_state_that_the_client_carries_goes_to_any_front_end(nodes: Nodes) -> None:

@@ -13,8 +13,10 @@ import pytest
 
 from benchmarks.balancer import balancing
 from benchmarks.versions import copies
+from tests.api.test_rates import SERVER, redis_at
 from tests.conftest import PATIENCE, serving_store
 from tests.deploy.manifests import DEPLOY
+from tests.sequences import scores, step
 from tests.service.serving import until
 from tests.tiny_store import drafts, publish_tiny, tiny_tokenizer
 
@@ -26,7 +28,7 @@ TEXT = "a warm and funny film"
 class Replicas:
     """Three services with the same store and secret, each of which can be ended, behind HAProxy."""
 
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, **settings: Any) -> None:
         (folder / "models").mkdir()
         tokenizer = tiny_tokenizer(folder)
         for draft in drafts():
@@ -35,7 +37,9 @@ class Replicas:
         copies(folder / "store" / "sentiment-en-uni" / "1", folder / "models", len(MODELS))
         self.own = [stack.enter_context(ExitStack()) for _ in range(3)]
         self.addresses = [
-            own.enter_context(serving_store(folder / "models", _made(folder / str(place)), state_secret="shared"))
+            own.enter_context(
+                serving_store(folder / "models", _made(folder / str(place)), state_secret="shared", **settings)
+            )
             for place, own in enumerate(self.own)
         ]
         balancer = stack.enter_context(balancing("haproxy-models", self.addresses, folder))
@@ -131,3 +135,29 @@ def test_a_session_stays_with_its_service_and_a_carried_state_goes_anywhere(repl
     assert replicas.place_of("/v1/sentiment", inputs="funny film ", **session) == anew
     assert replicas.place_of("/v1/sentiment", inputs="funny film ", state=state) != first
     assert {replicas.place_of("/v1/sentiment", inputs=TEXT, model=model) for model in MODELS} == {0, 1, 2} - {first}
+
+
+@needs_haproxy
+@pytest.mark.skipif(SERVER is None, reason="NO REDIS: sessions behind HAProxy are NOT tested with one")
+def test_sessions_and_sequences_in_redis_outlive_the_service_that_had_them(tmp_path: Path) -> None:
+    """Services are removed one after the other, each time the one that has read last."""
+    pieces = ["a warm and ", "funny ", "film"]
+    with ExitStack() as stack:
+        redis = stack.enter_context(redis_at(tmp_path / "redis"))
+        replicas = Replicas(stack, tmp_path, session_storage=redis)
+        session = {"model": "m1", "session": "talk-1"}
+        whole = replicas.http.post("/v1/sentiment", json={"inputs": TEXT, "model": "m1"}).json()["results"]
+        of_sequence = scores(step(replicas.http, "m1", TEXT))
+        places = set()
+        for number, piece in enumerate(pieces):
+            place = replicas.place_of("/v1/sentiment", inputs=piece, session_start=number == 0, **session)
+            sequenced = step(replicas.http, "m1", piece, sequence_id=7, sequence_start=number == 0)
+            last = scores(sequenced)
+            places.add(place)
+            if number < 2:
+                replicas.own[place].close()
+        assert len(places) == 3
+        assert last == pytest.approx(of_sequence, abs=1e-6)
+        again = replicas.http.post("/v1/sentiment", json={"inputs": "", "session_end": True, **session})
+        assert again.status_code == 200, again.text
+        assert again.json()["results"][0]["scores"] == pytest.approx(whole[0]["scores"], abs=1e-6)
