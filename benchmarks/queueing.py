@@ -5,7 +5,7 @@ takes part in several rounds of an engine and leaves after its last. Times are i
 """
 
 import random
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -69,10 +69,11 @@ class _Cores:
         whole = max(1, round(cores))
         self._env, self._speed, self._free = env, cores / whole, simpy.Resource(env, whole)
 
-    def work(self, seconds: float) -> Process:
+    def work(self, begun: Callable[[], float]) -> Process:
+        """Take a core, and keep it for the processor seconds that `begun()` returns when it is there."""
         with self._free.request() as core:
             yield core
-            yield self._env.timeout(seconds / self._speed)
+            yield self._env.timeout(begun() / self._speed)
 
 
 @dataclass
@@ -89,6 +90,7 @@ class _Server:
     def __init__(self, env: simpy.Environment, cores: _Cores, cost: Rounds, most: int | None = None) -> None:
         self._env, self._cores, self._cost, self._most = env, cores, cost, most
         self.rows: list[_Row] = []
+        self._running: list[_Row] = []
         self.worked = 0.0
         self._arrival = env.event()
         env.process(self._run())
@@ -106,15 +108,19 @@ class _Server:
             if not self.rows:
                 self._arrival = self._env.event()
                 yield self._arrival
-            running = self.rows[: self._most]
-            seconds = self._cost.seconds(len(running))
-            yield from self._cores.work(seconds)
-            self.worked += seconds
-            for row in running:
+            yield from self._cores.work(self._begin)
+            for row in self._running:
                 row.rounds -= 1
                 if not row.rounds:
                     row.ended.succeed()
             self.rows = [row for row in self.rows if row.rounds]
+
+    def _begin(self) -> float:
+        """Take what is there into a round; its processor seconds."""
+        self._running = self.rows[: self._most]
+        seconds = self._cost.seconds(len(self._running))
+        self.worked += seconds
+        return seconds
 
 
 class _Replica:
@@ -158,7 +164,7 @@ class _Run:
     def request(self) -> Process:
         """One request from its arrival to its answer, at the replica with the fewest unanswered ones."""
         began = self.env.now
-        yield from self.proxy_cores.work(self.costs.proxy)
+        yield from self.proxy_cores.work(lambda: self.costs.proxy)
         self.proxy_worked += self.costs.proxy
         turn = next(self._turn) % len(self.replicas)
         order = self.replicas[turn:] + self.replicas[:turn]

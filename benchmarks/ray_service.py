@@ -16,6 +16,7 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "disabled",
     "RAY_worker_niceness": "0",  # as other services have it
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",  # imports of a first start can take longer than Ray's 5 seconds
 }
 _START_SECONDS = 600
 
@@ -26,9 +27,7 @@ def on_ray(store: Path, replicas: int, port: int, *, haproxy: bool) -> Iterator[
     own proxy. It ends with the block."""
     variables = os.environ | _QUIET | {"RAY_SERVE_ENABLE_HA_PROXY": str(int(haproxy))}
     command = [sys.executable, "-m", "benchmarks.ray_service", str(store.resolve()), str(replicas), str(port)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=variables
-    ) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert "ready\n" in process.stdout, "the service on Ray did not start"
@@ -48,7 +47,12 @@ def main() -> None:
 
     ray.init(num_cpus=2 * replicas + 1, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
     serve.start(http_options={"host": "127.0.0.1", "port": port})
-    settings = {"store": store, "workers": replicas, "log_requests": False}
+    settings = {
+        "store": store,
+        "workers": replicas,
+        "log_requests": False,
+        "open": True,
+    }  # Ray's HAProxy is on all addresses
     options = ClusterOptions(settings=settings, min_engines=replicas, max_engines=replicas)
     serve.run(build(options), name="unroll")
     end = time.monotonic() + _START_SECONDS
