@@ -37,6 +37,7 @@ RECIPE = language_model_recipe(
     licence="Apache-2.0; trained on research data, see MODEL_CARD.md",
     minutes=40,
     card=CARD,
+    default=False,
     train_texts=lambda data: [(1, [row.text for row in read_imdb(data, "train") + read_snippets(data, "train")])],
     dev_texts=lambda data: [row.text for row in read_imdb(data, "dev")][:400],
     test_texts=lambda data: {

@@ -87,7 +87,6 @@ RECIPE = language_model_recipe(
     test_texts=test_texts,
     endings=ENDINGS,
     start="lm-en",
-    default=False,
 )
 
 if __name__ == "__main__":

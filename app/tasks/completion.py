@@ -8,7 +8,7 @@ from app.tasks.sources.text import TextSource
 from app.tasks.states.options import CarryOptions
 from app.tasks.task import Face, Task
 
-_BEGINNING = "This film is one of the"
+_BEGINNING = "The clouds are in the"
 
 
 class CompletionOptions(ContinuationOptions, ReplayOptions, TextOptions, CarryOptions):
@@ -36,7 +36,7 @@ Without `model` the script of each text chooses one, so one request may mix Engl
             "one": {"summary": "The most probable continuation", "value": {"inputs": _BEGINNING, "max_tokens": 24}},
             "next": {
                 "summary": "The most probable next tokens, with probabilities",
-                "value": {"inputs": ["The acting is", "정말 재미있게"], "next_tokens": 5, "max_tokens": 1},
+                "value": {"inputs": ["I grew up in France. I speak fluent", "정말 재미있게"], "next_tokens": 5, "max_tokens": 1},
             },
             "drawn": {
                 "summary": "Drawn at random; the seed repeats the draw",

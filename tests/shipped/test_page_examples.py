@@ -40,9 +40,8 @@ TRANSLATIONS = {
     "Open file": "파일 열기",
 }
 NEXT = {
-    "This film is one of the": " best",
-    "The acting is": " great",
-    "I went to see it because": " it",
+    "The clouds are in the": " sky",
+    "I grew up in France. I speak fluent": " French",
     "이 영화는 정말": " 좋은",
 }
 

@@ -14,12 +14,11 @@ import { wireText } from "./textjob.js";
 import { number, percent, say, whenSpoken } from "./words.js";
 
 const STARTS = [
-  ["en", "This film is one of the"],
+  ["en", "The clouds are in the"],
   ["ko", "이 영화는 정말"],
 ];
 const EXAMPLES = [
-  ["en", "The acting is"],
-  ["en", "I went to see it because"],
+  ["en", "I grew up in France. I speak fluent"],
   ["ko", "이 영화는 정말"],
 ];
 const NEXT = 10; // next tokens to show

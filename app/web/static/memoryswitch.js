@@ -1,11 +1,11 @@
-// The switch that asks for the memory of a network, and what is shown of it.
+// The switch that asks for the memory of a network, and the choices of what it shows.
 
 import { fieldOf } from "./fields.js";
 
 const UNITS = 64; // of a layer: more rows would be thinner than a pixel
 const FEW_UNITS = 20; // of each of many answers
 
-/** What is shown of a memory: `view`, kept from one answer to the next, and the `fields` that a link carries of it. */
+/** The choices of a memory: `view`, kept from one answer to the next, and the `fields` that a link carries of it. */
 export function memoryView() {
   const view = { network: "decoder", part: "hidden", order: "last", units: "few", direction: "forward" };
   const fields = Object.keys(view).map((name) => [name, { get: () => view[name], set: (value) => (view[name] = value) }]);

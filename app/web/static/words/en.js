@@ -166,7 +166,7 @@ export default {
   completeTitle: "Language model",
   completeNav: "Language model",
   completeAbout:
-    "Completes a text like a film review, token by token. See the most probable next tokens, and choose one. " +
+    "Completes a text, token by token. See the most probable next tokens, and choose one. " +
     "English or Korean, by the script of the text.",
   completeLabel: "Text to complete",
   completeLength: "Tokens",

@@ -159,7 +159,7 @@ export default {
   completeTitle: "언어 모델",
   completeNav: "언어 모델",
   completeAbout:
-    "영화평을 쓰듯 글을 한 토큰씩 이어 갑니다. 다음에 올 확률이 높은 토큰을 보고 직접 골라 보세요. 글의 문자에 따라 영어 또는 한국어 모델이 답합니다.",
+    "글을 한 토큰씩 이어 갑니다. 다음에 올 확률이 높은 토큰을 보고 직접 골라 보세요. 글의 문자에 따라 영어 또는 한국어 모델이 답합니다.",
   completeLabel: "이어 갈 글",
   completeLength: "토큰 수",
   completeTemperature: "온도",
