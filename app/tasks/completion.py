@@ -36,7 +36,11 @@ Without `model` the script of each text chooses one, so one request may mix Engl
             "one": {"summary": "The most probable continuation", "value": {"inputs": _BEGINNING, "max_tokens": 24}},
             "next": {
                 "summary": "The most probable next tokens, with probabilities",
-                "value": {"inputs": ["I grew up in France. I speak fluent", "정말 재미있게"], "next_tokens": 5, "max_tokens": 1},
+                "value": {
+                    "inputs": ["I grew up in France. I speak fluent", "정말 재미있게"],
+                    "next_tokens": 5,
+                    "max_tokens": 1,
+                },
             },
             "drawn": {
                 "summary": "Drawn at random; the seed repeats the draw",
