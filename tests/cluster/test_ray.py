@@ -210,7 +210,8 @@ def test_three_tasks_a_stream_and_pieces_through_the_proxy(nodes: Nodes, tmp_pat
 
 
 def test_versions_switch_on_all_replicas_under_load(nodes: Nodes) -> None:
-    with Clients(3, list(BODIES.items())) as clients, Admin(ADDRESS) as admin:
+    with Clients(10, [("/v1/translate", LONG), *BODIES.items()]) as clients, Admin(ADDRESS) as admin:
+        until(lambda: engines() >= 2, "a second engine")
         put_version(nodes.store, NAME, 2)
         answer = admin.load(NAME)
         assert (answer.status_code, answer.json().get("default_version")) == (200, 2), answer.text
@@ -229,6 +230,8 @@ def test_engines_follow_the_load_and_a_node_may_be_lost(nodes: Nodes) -> None:
         clients.answers_more(20)
         nodes.cluster.remove_node(nodes.others.pop(), allow_graceful=False)
         until(lambda: engines() == 2, "the loss of a node")
+        clients.answers_more(40)
+        kill(the_process("ServeReplica:unroll:Engine"))
         clients.answers_more(40)
     clients.assert_all_answered()
     with Clients(1, [("/v1/sentiment", BODIES["/v1/sentiment"])]) as clients:  # little work, so engines leave

@@ -1,14 +1,19 @@
-"""The page in Firefox: each task, streams, many lines, dropped files, languages and reloads; no error in the console.
+"""The page in Firefox: tasks with their memory, streams, stops, links, many lines, dropped files, languages, reloads.
 
-These are tests of Chromium, run again with the Firefox of the system; those that hold requests back stay with Chromium.
+These are tests of Chromium, run again with the Firefox of the system; those that hold requests back or read the clipboard stay with
+Chromium.
 """
 
 import pytest
 from playwright.sync_api import Browser
 
+from tests.web.conftest import Visit
+from tests.web.test_accessible import answer_all
 from tests.web.test_forms import (
+    test_a_link_to_a_layer_that_a_compared_network_lacks_shows_its_usual_one,
     test_a_photo_above_the_limit_is_scaled_down,
     test_a_picture_is_taken_wherever_it_is_dropped,
+    test_a_stream_that_has_begun_is_stopped,
     test_a_text_file_on_a_textarea_or_beside_it_is_its_text,
     test_many_lines_are_sent_in_parts_and_their_plots_are_folded,
     test_text_and_options_survive_a_reload,
@@ -26,8 +31,10 @@ from tests.web.test_page import (
 )
 
 __all__ = [
+    "test_a_link_to_a_layer_that_a_compared_network_lacks_shows_its_usual_one",
     "test_a_photo_above_the_limit_is_scaled_down",
     "test_a_picture_is_taken_wherever_it_is_dropped",
+    "test_a_stream_that_has_begun_is_stopped",
     "test_a_text_file_on_a_textarea_or_beside_it_is_its_text",
     "test_caption_of_a_chosen_file",
     "test_caption_of_the_example",
@@ -48,3 +55,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def browser(firefox: Browser) -> Browser:
     """Takes the place of Chromium."""
     return firefox
+
+
+def test_every_task_answers_with_its_memory(browser: Browser, server: str) -> None:
+    visit = Visit.apart(browser, server)
+    page = visit.go("/")
+    answer_all(page)
+    shown = page.locator("section[id]").filter(has=page.locator(".memory")).filter(visible=True)
+    assert {"sentiment", "compare", "caption", "translate", "complete", "clip"} <= {
+        section.get_attribute("id") for section in shown.all()
+    }
+    visit.check()
+    visit.close()

@@ -211,6 +211,30 @@ def test_a_link_to_a_layer_that_a_compared_network_lacks_shows_its_usual_one(vis
         expect(memory.get_by_label("Sort units by")).to_have_value("number")
 
 
+@pytest.mark.parametrize("place", ["#kept-text", "#kept-ending-2"])
+def test_a_text_file_is_taken_by_a_kept_text_and_an_ending(visit: Visit, place: str) -> None:
+    visit.go("/")
+    section = job(visit, "The memory, kept")
+    section.get_by_label("Model").first.select_option("lm-en")
+    button(section, "Read").click()
+    button(section, "Save this point").click()
+    expect(section.locator("#kept-ending-2")).to_be_visible()
+    visit.page.evaluate(DROP, [place, "a.txt", "text/plain", list(b"the plot makes no sense")])
+    expect(section.locator(place)).to_have_value("the plot makes no sense")
+    visit.page.reload()
+    expect(visit.page.locator(place)).to_have_value("the plot makes no sense")
+
+
+def test_a_picture_on_the_form_of_numbers_goes_to_the_caption(visit: Visit, picture: Path) -> None:
+    visit.go("/")
+    expect(job(visit, "Caption")).to_be_visible()
+    before = visit.page.locator("#forecast textarea").input_value()
+    visit.page.evaluate(DROP, ["#forecast textarea", "photo.png", "image/png", list(picture.read_bytes())])
+    expect(job(visit, "Caption").locator(".name")).to_have_text("photo.png")
+    assert "PNG" not in visit.page.locator("#forecast textarea").input_value()
+    assert before in visit.page.locator("#forecast textarea").input_value()
+
+
 @pytest.mark.parametrize("place", ["#translate-text", "#translate form .run"])
 def test_a_text_file_on_a_textarea_or_beside_it_is_its_text(visit: Visit, place: str) -> None:
     visit.go("/")
@@ -317,6 +341,22 @@ def test_korean_says_what_helps_and_what_a_model_does(browser: Browser, server: 
     expect(section.locator(".problem [lang=en]")).to_be_hidden()
     section.get_by_text("영어 설명").click()
     expect(section.locator(".problem [lang=en]")).to_be_visible()
+    visit.close()
+
+
+def test_korean_names_the_place_of_a_problem(browser: Browser, server: str) -> None:
+    visit = Visit.apart(browser, server, locale="ko-KR")
+    visit.go("/")
+    section = visit.page.locator("#forecast")
+    expect(section.locator("textarea")).to_have_value(re.compile("2015"))  # the example has arrived
+    lines = section.locator("textarea").input_value().splitlines()
+    heads = lines[0].split(",")
+    lines[3] = ",".join(
+        "x" if name == heads[-1] else value for name, value in zip(heads, lines[3].split(","), strict=True)
+    )
+    section.locator("textarea").fill("\n".join(lines))
+    section.locator(".run [type=submit]").click()
+    expect(section.locator(".problem > p").first).to_contain_text(f"문제가 있는 곳: 2행(0부터), {heads[-1]} 열.")
     visit.close()
 
 

@@ -69,7 +69,7 @@ export function captionJob() {
     take({ name: chosen.name, files: [file], ...sizes });
     section.scrollIntoView({ block: "nearest" });
   };
-  takeFiles(section.querySelector(".zone"), document.getElementById("caption-file"), ([file]) => takeFile(file), (files) => files.length === 1 && isImage(files[0]) && files[0].type !== "image/gif");
+  takeFiles(section.querySelector(".zone"), document.getElementById("caption-file"), ([file]) => takeFile(file), { everywhere: (files) => files.length === 1 && isImage(files[0]) && files[0].type !== "image/gif" });
   takePasted(takeFile);
   whenSpoken(describe);
   showDomain(job.form, ofTask("captioning"), () => model.field.get());

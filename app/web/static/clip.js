@@ -105,7 +105,7 @@ export function clipJob() {
     job.run();
     zone.scrollIntoView({ block: "nearest" });
   };
-  takeFiles(zone, file, takeFrames, (files) => files.every(isImage) && (files.length > 1 || files[0].type === "image/gif"));
+  takeFiles(zone, file, takeFrames, { everywhere: (files) => files.every(isImage) && (files.length > 1 || files[0].type === "image/gif") });
   reverse.addEventListener("click", () => reorder(clip.order === "clipReversed" ? "" : "clipReversed", (frames) => frames.toReversed()));
   shuffle.addEventListener("click", () => reorder("clipShuffled", shuffled));
   whenModels(() => {

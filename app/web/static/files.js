@@ -7,21 +7,21 @@ const zones = []; // where files are dropped: { zone, take, everywhere, accepts 
 const MOST_TEXT = 1_000_000; // characters of a text file
 
 /**
- * Call `take(files)` for files chosen with the input `chooser` or dropped on `zone`; also for those dropped beside all
- * zones, if `everywhere(files)`.
+ * Call `take(files)` for files chosen with the input `chooser` or dropped on `zone`, if `accepts(first)`; also for those dropped
+ * elsewhere that their zone does not accept, if `everywhere(files)`.
  */
-export function takeFiles(zone, chooser, take, everywhere = () => false) {
+export function takeFiles(zone, chooser, take, { everywhere = () => false, accepts = () => true } = {}) {
   chooser.addEventListener("change", () => {
     const files = inOrder(chooser.files);
     chooser.value = ""; // so that the same file can be chosen again
     if (files.length) take(files);
   });
-  zones.push({ zone, take, everywhere });
+  zones.push({ zone, take, everywhere, accepts });
 }
 
-/** Call `take(text)` for a text file dropped on the form of `textarea`. */
-export function takeTextFile(textarea, take) {
-  zones.push({ zone: textarea.form, take: async ([file]) => take((await textOf(file, language())).slice(0, MOST_TEXT).trim()), everywhere: () => false, accepts: isText });
+/** Call `take(text)` for a text file dropped on `zone`. */
+export function takeTextFile(zone, take) {
+  zones.push({ zone, take: async ([file]) => take((await textOf(file, language())).slice(0, MOST_TEXT).trim()), everywhere: () => false, accepts: isText });
 }
 
 /** Whether a file is an image. */
@@ -48,7 +48,7 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
 
 function drop(files, inside) {
   if (!files.length) return;
-  const fits = inside && (inside.accepts ?? (() => true))(files[0]);
+  const fits = inside?.accepts(files[0]);
   (fits ? inside : zones.find(({ zone, everywhere }) => zone.checkVisibility() && everywhere(files)))?.take(files);
 }
 

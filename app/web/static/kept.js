@@ -4,6 +4,7 @@ import { choice, element, said } from "./dom.js";
 import { showDomain } from "./domain.js";
 import { Job } from "./job.js";
 import { fieldOf } from "./fields.js";
+import { takeTextFile } from "./files.js";
 import { endingsJob } from "./keptendings.js";
 import { drawKept, endOf } from "./keptfacts.js";
 import { kindOf, modelsKept } from "./keptkinds.js";
@@ -118,6 +119,7 @@ export function keptJob() {
   }
 
   textarea.addEventListener("input", () => latest.push({}));
+  takeTextFile(job.form, fieldOf(textarea).set);
   textarea.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat) job.run();
   });

@@ -1,6 +1,8 @@
 // Two endings of a text, read side by side from the state of a saved point.
 
 import { element, said } from "./dom.js";
+import { fieldOf, keepFields } from "./fields.js";
+import { takeTextFile } from "./files.js";
 import { Job } from "./job.js";
 import { drawKept, endOf } from "./keptfacts.js";
 import { kindOf } from "./keptkinds.js";
@@ -46,7 +48,11 @@ export function endingsJob(place, { back, stale }) {
   const summary = ({ results, endings, point }) => results.map((result, at) => `${say(`keptEnding${at + 1}`)}: ${summaryOf(result, endings[at], point)}`).join(". ");
   const job = new Job("kept-endings", { request, ask, draw, summary });
   const latest = new Latest(() => job.run(), () => {});
-  for (const area of areas) area.addEventListener("input", () => latest.push({}));
+  keepFields("kept-endings", Object.fromEntries(areas.map((area) => [area.id, fieldOf(area)])), () => {}); // for the next point of this tab
+  for (const area of areas) {
+    area.addEventListener("input", () => latest.push({}));
+    takeTextFile(area.parentElement, fieldOf(area).set);
+  }
   again.addEventListener("click", () => back(point, { isUsable: point !== refused }));
 
   return {

@@ -3,6 +3,7 @@
 import { element } from "./dom.js";
 import { canSay, count, language, say } from "./words.js";
 import korean from "./words/ko-help.js";
+import places from "./words/ko-places.js";
 
 /** The title of a problem: the page's own by its type, else the service's. */
 export function problemTitle({ status, slug, title }) {
@@ -37,11 +38,20 @@ function drawDetail(detail) {
 }
 
 /** What helps against a problem. */
-function helpWith({ status, slug, advice, values, limit }) {
+function helpWith({ status, slug, advice, values, limit, row, column, options, wheres }) {
   if (status === 0) return say("unreachableDetail");
   if (advice) return say(advice, values);
   if (language() === "en") return "";
   const help = korean[slug] ?? "";
+  const found = placesIn({ row, column, options, wheres });
+  if (found.length) return `${help} ${places.all.replace("{places}", found.join(", "))}`;
   if (typeof help === "string") return help;
   return limit === undefined ? help.without : help.with.replace("{limit}", count(limit));
+}
+
+/** The places and names in a problem, in Korean. */
+function placesIn({ row, column, options = [], wheres = [] }) {
+  const rows = row === undefined ? [] : [places.row.replace("{row}", count(row))];
+  const columns = column === undefined ? [] : [places.column.replace("{column}", column)];
+  return [...rows, ...columns, ...options, ...wheres];
 }

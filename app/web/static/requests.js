@@ -6,7 +6,7 @@ import { fetchWithKey } from "./key.js";
 
 /** A failed request: slug, title and detail of application/problem+json. */
 export class Problem extends Error {
-  constructor(status, { type = "", title = `HTTP ${status}`, detail = "", options = [], input, limit } = {}) {
+  constructor(status, { type = "", title = `HTTP ${status}`, detail = "", options = [], errors = [], input, limit, row, column } = {}) {
     super(title);
     this.status = status; // 0: the server did not respond
     this.slug = type.split("/").at(-1); // docs/api/errors.md lists them
@@ -15,6 +15,9 @@ export class Problem extends Error {
     this.options = options; // of contradictory-options
     this.input = input; // the place of the refused input
     this.limit = limit;
+    this.row = row; // of a series, from 0
+    this.column = column;
+    this.wheres = errors.map(({ where }) => where); // of invalid-request
   }
 }
 

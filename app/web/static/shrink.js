@@ -1,6 +1,6 @@
 // Photos that are larger than the service takes: scaled down before they are sent.
 
-const MOST_BYTES = 4_000_000; // of a file that is sent as it is: a quarter of what the service takes by default
+const MOST_BYTES = 4_000_000; // of a file that is sent as it is: a third of what the service takes by default
 const MOST_PIXELS = 12_000_000;
 const SIDE = 1600; // pixels of the longer side of one that is scaled down: far more than a network reads
 const QUALITY = 0.92;

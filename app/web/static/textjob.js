@@ -31,7 +31,7 @@ export function wireText(job, textarea, { starts, most = 1, examples, served, ru
   textarea.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat) run();
   });
-  takeTextFile(textarea, (text) => {
+  takeTextFile(textarea.form, (text) => {
     put(text);
     run();
   });
