@@ -1,7 +1,7 @@
 """The page in Firefox: tasks with their memory, streams, stops, links, many lines, dropped files, languages, reloads.
 
-These are tests of Chromium, run again with the Firefox of the system; those that hold requests back or read the clipboard stay with
-Chromium.
+These are tests of Chromium, run again with the Firefox of the system; those that hold requests back or read the
+clipboard stay with Chromium.
 """
 
 import pytest
