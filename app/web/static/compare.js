@@ -61,9 +61,9 @@ export function compareJob() {
     }
   }
   const summary = ({ results }) => results.map(({ model, label, score }) => `${model}: ${labelWords(label)}, ${percent(score)}`).join(". ");
-  const layered = { get: () => new URLSearchParams([...layers]).toString(), set: relayer };
+  const layered = { get: () => new URLSearchParams([...layers]).toString(), set: chooseLayers };
   const fields = { text: fieldOf(textarea), memory: fieldOf(memory), layers: layered, ...viewed, without: { get: () => [...left].join(" "), set: leave } };
-  function relayer(query) {
+  function chooseLayers(query) {
     layers.clear();
     for (const [name, layer] of new URLSearchParams(query)) layers.set(name, Number(layer) || 0);
   }

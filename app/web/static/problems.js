@@ -42,9 +42,13 @@ function helpWith({ status, slug, advice, values, limit, row, column, options, w
   if (status === 0) return say("unreachableDetail");
   if (advice) return say(advice, values);
   if (language() === "en") return "";
-  const help = korean[slug] ?? "";
   const found = placesIn({ row, column, options, wheres });
-  if (found.length) return `${help} ${places.all.replace("{places}", found.join(", "))}`;
+  return [adviceFor(slug, limit), found.length ? places.all.replace("{places}", found.join(", ")) : ""].filter(Boolean).join(" ");
+}
+
+/** What to do in Korean, with the limit if the problem names one. */
+function adviceFor(slug, limit) {
+  const help = korean[slug] ?? "";
   if (typeof help === "string") return help;
   return limit === undefined ? help.without : help.with.replace("{limit}", count(limit));
 }
