@@ -30,6 +30,11 @@ class Acceptor:
             listener.setblocking(False)
         self._resume()
 
+    @property
+    def is_opening(self) -> bool:
+        """Whether connections are accepted that the server's state does not hold yet."""
+        return bool(self._opening)
+
     def close(self) -> None:
         """Accept no more."""
         self._is_closed = True

@@ -24,7 +24,7 @@ from app.turns import Turns
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _BACKLOG = 4096
-_LAST_MOMENT = 0.5  # seconds in which a new connection may still send a request when the service ends
+_LAST_MOMENT = 1.0  # seconds in which a new connection may still send a request when the service ends
 _ACCEPTED = 16  # connections that one turn of the event loop accepts
 
 
@@ -110,6 +110,7 @@ class FrontEnd(uvicorn.Server):
         self._acceptor.close()
         for listener in sockets:
             listener.close()
+        await _until(lambda: not self._acceptor.is_opening)
         # A protocol of uvicorn has no cycle before its first request.
         await _until(lambda: all(getattr(connection, "cycle", True) for connection in self.server_state.connections))
         await super().shutdown()

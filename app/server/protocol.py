@@ -120,10 +120,11 @@ class HttpProtocol(StagedConnection):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The service ends: close when all is answered."""
+        """The service ends: close when all is answered, also a request whose head has begun to come."""
         self._is_ending = True
         if self._is_free:
-            self._close()
+            if not self._is_in_head and not self.flow.has_bytes:
+                self._close()
         else:
             self.cycle.keep_alive = False
             if self.cycle.takes_pieces and self.cycle.more_body:
@@ -384,6 +385,7 @@ class HttpProtocol(StagedConnection):
         self.cycle = _Refused
         headers = [*self.server_state.default_headers, *context_of(self.headers).headers(began)]
         keeps = is_small(dict(self.headers)) and self.scope["http_version"] == "1.1" and self.parser.should_keep_alive()
+        keeps = keeps and not self._is_ending
         if not keeps:
             headers.append((b"connection", b"close"))
         self.transport.write(self._parts.responses.refusal(refusal, match.route.error_members, headers))

@@ -5,8 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -78,6 +80,30 @@ def test_sigterm_under_load_fails_no_request(tiny_store: Path, workers: str) -> 
         for future in asked:
             future.result()
         assert outcomes.keys() == {"200", "refused"}
+        assert served.process.wait(PATIENCE) == 0
+
+
+def test_sigterm_lets_a_request_come_whose_connection_is_open(tiny_store: Path) -> None:
+    """Its head comes after the signal, or has begun to come before it. An idle connection is closed."""
+    body = b'{"inputs": "a good film"}'
+    fields = ("Host: localhost", "Content-Type: application/json", f"Content-Length: {len(body)}")
+    head = "\r\n".join(("POST /v1/sentiment HTTP/1.1", *fields, "", ""))
+    with serving(tiny_store, "--engines", "1", *PATIENT) as served, ExitStack() as stack:
+        place = ("127.0.0.1", urlsplit(served.address).port)
+        new, begun, idle = (stack.enter_context(socket.create_connection(place, PATIENCE)) for _ in range(3))
+        begun.sendall(head[:40].encode())
+        idle.sendall(head.encode() + body)
+        assert idle.recv(10_000).startswith(b"HTTP/1.1 200")
+        served.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        new.sendall(head.encode() + body)
+        assert new.recv(10_000).startswith(b"HTTP/1.1 200")
+        assert idle.recv(10_000) == b""
+        time.sleep(2)
+        begun.sendall(head[40:].encode() + body)
+        answer = begun.recv(10_000)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answer
         assert served.process.wait(PATIENCE) == 0
 
 
