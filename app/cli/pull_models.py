@@ -107,8 +107,9 @@ def _installed_from() -> str:
     if vcs := recorded.get("vcs_info"):
         return f"{_GIT}{url}@{vcs['commit_id']}"
     folder = Path(unquote(urlsplit(url).path))
-    if "dir_info" in recorded and store_in(folder) != folder:
-        return str(folder)
-    raise click.UsageError(
-        "Unroll was not installed from a checkout; name a checkout or a model store: unroll pull --from FOLDER"
-    )
+    reason = "Unroll was not installed from a checkout"
+    if "dir_info" in recorded:
+        if store_in(folder) != folder:
+            return str(folder)
+        reason = f"{folder}, from which Unroll was installed, is no checkout any more"
+    raise click.UsageError(f"{reason}; name a checkout or a model store: unroll pull --from FOLDER")

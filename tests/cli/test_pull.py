@@ -126,6 +126,11 @@ def test_models_come_from_the_folder_of_the_installation(checkout: Path, tmp_pat
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[:2] == ["caption-en/1\tcopied", "sentiment-en/1\tcopied"]
+    gone = tmp_path / "gone"
+    info.joinpath("direct_url.json").write_text(json.dumps({"url": gone.as_uri(), "dir_info": {}}))
+    ran = subprocess.run([*command[:-1], str(tmp_path / "other")], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert f"{gone}, from which Unroll was installed, is no checkout any more" in " ".join(ran.stderr.split())
     info.joinpath("direct_url.json").unlink()
     ran = subprocess.run([*command[:-1], str(tmp_path / "other")], capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 2

@@ -94,6 +94,9 @@ def test_a_text_is_answered_and_commands_work(server: str) -> None:
             ":set beams",
             ":model nothing",
             ":dance",
+            "/clear",
+            "/load sentiment-en",
+            "/show",
             "/?",
             "/bye",
             "not read",
@@ -106,6 +109,8 @@ def test_a_text_is_answered_and_commands_work(server: str) -> None:
     assert "translate-en-ko/1: " in ran.stdout
     assert "beams = 2: " in ran.stdout
     assert ":model [NAME]" in ran.stdout
+    assert "each line is answered alone" in ran.stdout
+    assert ran.stdout.count("sentiment-en/1: ") == 3  # at the start, by /load and by /show
     for mistake in (
         "explain is on or off",
         "sentiment has no option beams; it has ",
@@ -125,6 +130,16 @@ def test_numbers_and_files_are_answered(every_kind_server: str, tmp_path: Path) 
     assert ran.returncode == 0, ran.stderr
     assert "No such file" in ran.stderr
     assert re.search(r"^1\t", ran.stdout, re.MULTILINE), ran.stdout + ran.stderr
+
+
+def test_words_and_clips_are_answered(every_kind_server: str, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (40, 40), (40 * at, 90, 120)) for at in range(6)]
+    frames[0].save(tmp_path / "clip.webp", save_all=True, append_images=frames[1:])
+    typed = ["save the file", ":model classify-digits-motion", str(tmp_path / "clip.webp")]
+    ran = piped(typed, "tag-en", url=every_kind_server)
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r"save\W+(NOUN|VERB|DET|PUNCT)\b", ran.stdout), ran.stdout
+    assert re.search(r"^(up|down|left|right)(-\w+)?\t0\.\d{4}$", ran.stdout, re.MULTILINE), ran.stdout + ran.stderr
 
 
 def test_ctrl_c_stops_an_answer_and_ctrl_d_leaves(server: str) -> None:

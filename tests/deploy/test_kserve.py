@@ -12,6 +12,7 @@ from tests.service.serving import serving
 
 RUNTIME = read(KSERVE / "runtime.yaml")
 (CONTAINER,) = RUNTIME["spec"]["containers"]
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 SERVICES = {path.stem: read(path) for path in KSERVE.glob("*.yaml") if path.stem != "runtime"}
 
 
@@ -40,14 +41,14 @@ def options(folder: Path, name: str) -> list[str]:
     assert asked["--store"] == "/mnt/models"
     ports = {
         asked["--port"],
-        *(str(CONTAINER[probe]["httpGet"]["port"]) for probe in ("readinessProbe", "livenessProbe")),
+        *(str(CONTAINER[probe]["httpGet"]["port"]) for probe in PROBES),
     }
     assert ports == {str(port["containerPort"]) for port in CONTAINER["ports"]}
     return ["--model-name", asked["--model-name"], "--engines", "1", "--store-cache", str(folder)]
 
 
 def probed(http: httpx.Client) -> list[int]:
-    return [http.get(CONTAINER[probe]["httpGet"]["path"]).status_code for probe in ("readinessProbe", "livenessProbe")]
+    return [http.get(CONTAINER[probe]["httpGet"]["path"]).status_code for probe in PROBES]
 
 
 def labelled(http: httpx.Client, name: str) -> Any:
@@ -68,7 +69,7 @@ def test_one_version_answers_under_the_name_of_its_service(tiny_store: Path, tmp
             serving(models, *options(tmp_path / "cache", name)) as served,
             httpx.Client(base_url=served.address, timeout=60) as http,
         ):
-            assert probed(http) == [200, 200]
+            assert probed(http) == [200] * 3
             assert http.get(f"/v2/models/{name}/ready").status_code == 200
             assert labelled(http, name)["model_name"] == name
             assert http.get("/v2/models/sentiment-en").status_code == 404
@@ -81,5 +82,5 @@ def test_a_store_answers_under_its_own_names(tiny_store: Path, tmp_path: Path) -
         serving(tiny_store, *options(tmp_path / "cache", SERVICES["store"]["metadata"]["name"])) as served,
         httpx.Client(base_url=served.address, timeout=60) as http,
     ):
-        assert probed(http) == [200, 200]
+        assert probed(http) == [200] * 3
         assert labelled(http, "sentiment-en")["model_name"] == "sentiment-en"

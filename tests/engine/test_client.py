@@ -22,6 +22,7 @@ from app.errors import EngineFailed, TimedOut
 from app.store.classifier import Classifier
 from app.store.hashes import FOLDER, Hashes
 from tests.conftest import PATIENCE
+from tests.service.versions import put_version
 from tests.tiny_store import IMAGE_SIZE, drafts, publish_tiny
 
 LABEL, TRANSLATE, CAPTION = "sentiment-en/1", "translate-en-ko/1", "caption-en/1"
@@ -46,8 +47,8 @@ def start_engines(tiny_store: Path, template: EngineTemplate) -> Iterator[Callab
     """Starts engine processes over the tiny store."""
     started: list[EngineProcesses] = []
 
-    def start(count: int = 1, *, heartbeat_seconds: float = PATIENCE) -> EngineProcesses:
-        config = EngineConfig(endpoint="", store=str(tiny_store))
+    def start(count: int = 1, *, heartbeat_seconds: float = PATIENCE, store: Path = tiny_store) -> EngineProcesses:
+        config = EngineConfig(endpoint="", store=str(store))
         started.append(EngineProcesses(config, ["cpu"] * count, heartbeat_seconds=heartbeat_seconds, template=template))
         return started[-1]
 
@@ -306,6 +307,36 @@ def test_requests_go_to_the_engine_with_the_least_work(start_engines: Callable[.
             await until(lambda: sum(received().values()) == 21)
             assert received()[idle] == 20
             long.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_requests_prefer_the_engine_that_has_loaded_their_version(
+    tiny_store: Path, tmp_path: Path, start_engines: Callable[..., EngineProcesses]
+) -> None:
+    """From any front end, until that engine has much more work than the others."""
+    store = tmp_path / "store"
+    shutil.copytree(tiny_store / "sentiment-en", store / "sentiment-en")
+    put_version(store, "sentiment-en", 2)  # the default one, so that the first is loaded when it is asked for
+
+    async def scenario() -> None:
+        engines = start_engines(2, store=store)
+        async with client_of(engines) as client, EngineClient(engines.endpoints) as other:
+            await until(lambda: other.view.is_ready)
+
+            def loaded(front_end: EngineClient) -> int:
+                return sum(LABEL in status.precisions for status in front_end.view.ready)
+
+            assert loaded(client) == 0
+            for front_end in (client, other):
+                for _ in range(10):
+                    await front_end.answer(LABEL, Tokens([5, 6]), Label(), Terms())
+                await until(lambda: loaded(other) > 0)
+            await until(lambda: sum(status.counters["requests"] for status in client.view.ready) == 20)
+            assert loaded(client) == loaded(other) == 1
+            many = (client.answer(LABEL, Tokens([5] * 100), Label(), Terms()) for _ in range(300))
+            await asyncio.gather(*many)
+            await until(lambda: loaded(client) == 2)
 
     asyncio.run(scenario())
 

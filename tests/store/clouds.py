@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
+import fsspec
+
 from tests.service.serving import until
 
 REPOSITORY = "me/store"
@@ -27,14 +29,23 @@ def free_port() -> int:
 
 
 @contextmanager
-def s3_server() -> Iterator[str]:
-    """The address of an S3 server; s3fs is led to it by the environment."""
+def s3_bucket() -> Iterator[str]:
+    """The URL of a bucket of an S3 server; s3fs is led to it by the environment."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = ["moto.server", "-H", "127.0.0.1", "-p", str(port)]
     names = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": address}
     with _running(command, address), environment(names):
-        yield address
+        fsspec.get_filesystem_class("s3").clear_instance_cache()  # it would go on asking the server before this one
+        fsspec.filesystem("s3").mkdir("models")
+        yield "s3://models"
+
+
+def upload(folder: Path, url: str) -> None:
+    """The folder of a version into a store. The manifest last: nothing is a version before it is there."""
+    files, path = fsspec.core.url_to_fs(url)
+    for file in sorted(folder.iterdir(), key=lambda file: file.name == "manifest.json"):
+        files.pipe_file(f"{path}/{folder.parent.name}/{folder.name}/{file.name}", file.read_bytes())
 
 
 @contextmanager

@@ -5,16 +5,14 @@ from collections.abc import Iterator
 import fsspec
 import pytest
 
-from tests.store.clouds import google_server, s3_server
+from tests.store.clouds import google_server, s3_bucket
 
 
 @pytest.fixture(scope="package")
 def s3() -> Iterator[str]:
     """An S3 bucket."""
-    with s3_server():
-        fsspec.get_filesystem_class("s3").clear_instance_cache()  # it would go on asking the server before this one
-        fsspec.filesystem("s3").mkdir("models")
-        yield "s3://models"
+    with s3_bucket() as url:
+        yield url
 
 
 @pytest.fixture(scope="package")

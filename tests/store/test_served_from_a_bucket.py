@@ -6,13 +6,12 @@ import sys
 import uuid
 from pathlib import Path
 
-import fsspec
 import httpx
 import pytest
 
 from tests.service.serving import Served, serving, until
 from tests.service.versions import KEY, Admin, put_version
-from tests.store.clouds import free_port
+from tests.store.clouds import free_port, upload
 
 NAME = "sentiment-en"
 
@@ -23,13 +22,6 @@ def bucket(s3: str, tiny_store: Path) -> str:
     url = f"{s3}/{uuid.uuid4().hex}"
     upload(tiny_store / NAME / "1", url)
     return url
-
-
-def upload(folder: Path, url: str) -> None:
-    """The manifest last: nothing is a version before it is there."""
-    files, path = fsspec.core.url_to_fs(url)
-    for file in sorted(folder.iterdir(), key=lambda file: file.name == "manifest.json"):
-        files.pipe_file(f"{path}/{NAME}/{folder.name}/{file.name}", file.read_bytes())
 
 
 def version_of(served: Served) -> int:

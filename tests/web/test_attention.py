@@ -94,6 +94,22 @@ def test_a_translation_grows_while_it_is_streamed(visit: Visit) -> None:
     visit.check()
 
 
+def test_matrices_of_many_lines_are_folded(visit: Visit) -> None:
+    lines = [f"Open the file {number}" for number in range(24)]
+    visit.go("/")
+    section = job(visit, "Translate")
+    section.get_by_label("English, one sentence per line").fill("\n".join(lines))
+    button(section, "Translate").click()
+    expect(section.locator(".result details")).to_have_count(len(lines))
+    expect(section.locator(".heatmap")).to_have_count(0)
+    section.locator(".result").nth(3).get_by_text("Alignment").click()
+    expect(section.locator(".heatmap")).to_have_count(1)
+    section.get_by_label("English, one sentence per line").fill("\n".join(lines[:20]))
+    button(section, "Translate").click()
+    expect(section.locator(".heatmap")).to_have_count(20)
+    visit.check()
+
+
 def test_the_alignment_is_that_of_the_api(visit: Visit) -> None:
     visit.go("/")
     section = job(visit, "Translate")

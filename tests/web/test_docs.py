@@ -146,13 +146,30 @@ def test_a_picture_is_uploaded(visit: Visit, picture: Path) -> None:
     visit.check()
 
 
+def assert_accessible(visit: Visit) -> None:
+    """Names of controls, levels of headings and contrast, by axe-core."""
+    violations = Axe().run(visit.page).response["violations"]
+    assert [(rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in violations] == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["caption", "classify_pieces", "load_model", "metrics"])
 def test_axe_finds_nothing(visit: Visit, name: str) -> None:
-    """Names of controls, levels of headings and contrast, with an operation open."""
+    """With an operation open."""
     open_docs(visit)
     (operation,) = [operation for operation in OPERATIONS if operation.name == name]
     opened = block(visit, operation)
     opened.locator(".responses-table").first.wait_for()
-    violations = Axe().run(visit.page).response["violations"]
-    assert [(rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in violations] == []
+    assert_accessible(visit)
+
+
+@pytest.mark.slow
+def test_axe_finds_nothing_in_an_answer_and_in_the_form_of_a_key(visit: Visit) -> None:
+    open_docs(visit)
+    for name in ("sentiment", "list_models"):
+        (operation,) = [operation for operation in OPERATIONS if operation.name == name]
+        execute(visit, operation, block(visit, operation))
+    assert_accessible(visit)
+    visit.page.locator(".auth-wrapper .btn.authorize").click()
+    expect(visit.page.locator(".auth-container").first).to_be_visible()
+    assert_accessible(visit)

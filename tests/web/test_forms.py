@@ -171,6 +171,24 @@ def test_a_link_carries_the_form_and_shows_its_answer(visit: Visit, browser: Bro
     other.close()
 
 
+def test_a_link_to_tags_and_to_compared_networks_shows_their_answers(visit: Visit, browser: Browser) -> None:
+    for name, run in (("Tags", "Tag"), ("Compare", "Compare")):
+        visit.go("/")
+        section = texted(visit, name, "A film that I would see again.")
+        if name == "Compare":
+            section.get_by_role("checkbox", name="sentiment").first.uncheck()
+        button(section, run).click()
+        expect(section.locator(".result")).to_be_visible()
+        shown = section.locator(".result .model").all_inner_texts()
+        other = linked(visit, browser, section)
+        opened = job(other, name)
+        expect(opened.get_by_role("textbox").first).to_have_value("A film that I would see again.")
+        expect(opened.locator(".result")).to_be_visible()
+        assert opened.locator(".result .model").all_inner_texts() == shown
+        other.check()
+        other.close()
+
+
 def test_a_link_carries_what_is_shown_of_the_memory(visit: Visit, browser: Browser) -> None:
     visit.go("/")
     section = texted(visit, "Sentiment", "A film, and a half.")
@@ -328,6 +346,13 @@ def test_bars_and_words_keep_their_colours_in_the_systems_own(browser: Browser, 
     ground = section.evaluate(colour)
     for part in (section.locator(".bar").first, section.locator(".token").first):
         assert part.evaluate(colour) not in (ground, "rgba(0, 0, 0, 0)")
+    compared = job(visit, "Compare")
+    button(compared, "Compare").click()
+    expect(compared.locator(".legend li")).to_have_count(2)
+    stroke = "(part) => getComputedStyle(part).stroke"
+    samples = [sample.evaluate(stroke) for sample in compared.locator(".sample line").all()]
+    assert len(set(samples)) == 2
+    assert ground not in samples
     visit.close()
 
 
@@ -363,7 +388,18 @@ def test_korean_names_the_place_of_a_problem(browser: Browser, server: str) -> N
 @pytest.mark.parametrize("kind", ["python", "javascript"])
 @pytest.mark.parametrize(
     "name",
-    ["Sentiment", "Caption", "chosen file", "Translate", "Language model", "Forecast", "Clips", "The memory, kept"],
+    [
+        "Sentiment",
+        "Compare",
+        "Caption",
+        "chosen file",
+        "Translate",
+        "Language model",
+        "Tags",
+        "Forecast",
+        "Clips",
+        "The memory, kept",
+    ],
 )
 def test_the_code_runs_and_prints_the_answer(visit: Visit, name: str, kind: str, picture: Path) -> None:
     if kind == "javascript" and shutil.which("node") is None:
@@ -380,7 +416,7 @@ def test_the_code_runs_and_prints_the_answer(visit: Visit, name: str, kind: str,
             section.get_by_role("textbox").first.fill(text)
             button(section, "Read").click()
             expect(section.locator(".kept").first).to_contain_text(text)
-    elif name in ("Sentiment", "Translate"):
+    elif name in ("Sentiment", "Translate", "Tags"):
         section.get_by_role("textbox").fill('it\'s "fine" \\n ${HOME} `id`\n괜찮아요 film')
     elif name == "Forecast":
         expect(section.locator("code")).to_contain_text("2015")  # the example has arrived

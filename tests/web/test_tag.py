@@ -12,6 +12,8 @@ from tests.web.parts import asked, button, cells, job, percent
 
 pytestmark = pytest.mark.browser
 TEXT = "Don't save the file, 서울 👍🏽 café."
+WORDS = {"NOUN": "noun", "VERB": "verb", "DET": "determiner", "PUNCT": "punctuation"}  # of labels of the small model
+ENTITIES = {"LOC": "place", "PER": "person"}  # and of another
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +42,15 @@ def test_each_word_has_the_label_of_the_api(visit: Visit) -> None:
     section = tagged(visit)
     [result] = asked(visit, "/v1/tag", inputs=TEXT, scores=True)
     words = section.get_by_role("toolbar").get_by_role("button")
-    expect(words).to_have_text([f"{tag['text']}{tag['label']}" for tag in result["tags"]])
-    assert cells(section) == [[tag["text"], tag["label"], percent(tag["score"])] for tag in result["tags"]]
+    expect(words).to_have_text([f"{tag['text']}{WORDS[tag['label']]}" for tag in result["tags"]])
+    named = {label: f"{word} ({label})" for label, word in WORDS.items()}
+    assert cells(section) == [[tag["text"], named[tag["label"]], percent(tag["score"])] for tag in result["tags"]]
     words.nth(2).focus()
     third = result["tags"][2]
-    expect(section.locator(".readout")).to_have_text(f"“{third['text']}”: {third['label']}, {percent(third['score'])}")
+    told = f"“{third['text']}”: {named[third['label']]}, {percent(third['score'])}"
+    expect(section.locator(".readout")).to_have_text(told)
     most = sorted(third["scores"].items(), key=lambda item: -item[1])[:5]
-    expect(section.locator(".shares li")).to_have_text([f"{label}{percent(share)}" for label, share in most])
+    expect(section.locator(".shares li")).to_have_text([f"{named[label]}{percent(share)}" for label, share in most])
     visit.page.keyboard.press("ArrowRight")
     expect(words.nth(3)).to_be_focused()
     expect(section.locator(".readout")).to_contain_text(result["tags"][3]["text"])
@@ -77,11 +81,11 @@ def test_spans_are_joined(spans_visit: Visit) -> None:
     assert result["spans"], "the text must have spans"
     spans = section.get_by_role("group", name="Spans").get_by_role("button")
     expect(spans).to_have_text(
-        [f"{span['text']}{span['label']} {percent(span['score'], 0)}" for span in result["spans"]]
+        [f"{span['text']}{ENTITIES[span['label']]} {percent(span['score'], 0)}" for span in result["spans"]]
     )
     spans.last.click()
     first = result["tags"][result["spans"][-1]["first"]]
-    expect(section.locator(".readout")).to_contain_text(f"“{first['text']}”: {first['label']}")
+    expect(section.locator(".readout")).to_contain_text(f"({first['label']})")
     visit.check()
 
 

@@ -22,9 +22,11 @@ from app.cli.trying.service import ended_by_signals, own_service, served_models,
 from app.store.listing import list_store
 from app.tasks.registry import BY_NAME
 
-_AS_OLLAMA = re.compile(r"/(\?|help|bye|exit|quit|set|set .*)")  # its users type these; other lines may be paths
+# Users of Ollama type these; other lines may be paths.
+_AS_OLLAMA = re.compile(r"/(\?|help|bye|exit|quit|clear|((set|show|load)( .*)?))")
 _HELP = """\
 :model [NAME]         change the model, or list the models
+:show                 say what the model is
 :set [OPTION [VALUE]] set an option of the answers, forget it, or list the options
 :help                 show this
 :quit                 leave; so does Ctrl-D
@@ -119,8 +121,11 @@ class Prompt:
         self._client, self._model = client, model
         self._task = _task_of(model)
         self._options: dict[str, Any] = {}
-        click.echo(f"{model.name}/{model.version}: {model.description}")
+        self._show()
         click.echo(f"Type {describe_line(model)}; :help shows the commands.")
+
+    def _show(self) -> None:
+        click.echo(f"{self._model.name}/{self._model.version}: {self._model.description}")
 
     def take(self, line: str) -> bool:
         """Run a command, or answer a line. False after :quit."""
@@ -134,8 +139,12 @@ class Prompt:
         with _mistakes_as_messages():
             if command in ("help", "?"):
                 click.echo(_HELP)
-            elif command == "model":
+            elif command in ("model", "load"):
                 self._change_model(rest)
+            elif command == "show":
+                self._show()
+            elif command == "clear":
+                click.echo("nothing to clear: each line is answered alone")
             elif command == "set":
                 self._set(*rest.split(maxsplit=1))
             else:

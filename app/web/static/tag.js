@@ -10,10 +10,10 @@ import { FEW, inParts, stepsOf } from "./parts.js";
 import { Cursor } from "./plots/cursor.js";
 import { strip } from "./plots/strip.js";
 import { post, textRequest } from "./requests.js";
-import { answeredBy, drawFacts, drawShares, labelWords, once } from "./results.js";
+import { answeredBy, drawFacts, drawShares, once } from "./results.js";
 import { furnish } from "./section.js";
 import { linesOf, textOf, wireText } from "./textjob.js";
-import { count, percent, say } from "./words.js";
+import { canSay, count, percent, say } from "./words.js";
 
 const STARTS = [["en", "I saw a man with a saw, and he left his watch on the left side of the desk."]];
 const EXAMPLES = [
@@ -44,7 +44,7 @@ export function tagJob() {
     request: () => ({ sources: [linesOf(textarea)].flat(), steps: stepsOf(make, linesOf(textarea)) }),
     ask: ({ sources }, signal, progress) => inParts(sources, async (part) => (await post(make(part), signal)).results, progress),
     draw: ({ results, sources }) => results.map((result, at) => draw(result, sources[at], sources.length > FEW)),
-    summary: ({ results }) => results.map(({ tags }) => tags.map(({ text, label }) => `${text} ${labelWords(label)}`).join(", ")).join(". "),
+    summary: ({ results }) => results.map(({ tags }) => tags.map(({ text, label }) => `${text} ${shortWords(label)}`).join(", ")).join(". "),
     fields: { text: fieldOf(textarea), model: model.field },
   });
   showDomain(job.form, ofTask("tagging"), () => model.field.get());
@@ -57,12 +57,12 @@ function drawResult({ tags, spans, ...result }, source, isOneOfMany) {
   const hues = huesOf(result.model);
   const characters = [...source]; // tags count Unicode code points
   const cursor = new Cursor(tags.length);
-  const describe = ({ text, label, score }) => say("tagged", { word: text, label: labelWords(label), percent: percent(score, 1) });
+  const describe = ({ text, label, score }) => say("tagged", { word: text, label: tagWords(label), percent: percent(score, 1) });
   const pieces = tags.map((tag, at) => ({
     text: characters.slice(at ? tags[at - 1].end : tag.start, tag.end).join(""),
     name: describe(tag),
     hue: hues.get(baseOf(tag.label)),
-    parts: [tag.text, element("span", { className: "note", textContent: labelWords(tag.label) })],
+    parts: [tag.text, element("span", { className: "note", textContent: shortWords(tag.label) })],
   }));
   const readout = element("p", { className: "readout" });
   const shares = element("ol", { className: "shares" });
@@ -80,21 +80,33 @@ function drawResult({ tags, spans, ...result }, source, isOneOfMany) {
     shares,
     ...(spans ? [drawSpans(spans, hues, cursor)] : []),
     drawFacts({ textContent: say("wordCount", { count: count(tags.length) }) }, answeredBy(result)),
-    disclosure(say("asTable"), () => table(say("taggedWords"), [say("word"), say("tag"), say("share")], tags.map(({ text, label, score }) => [text, labelWords(label), percent(score, 1)]))),
+    disclosure(say("asTable"), () => table(say("taggedWords"), [say("word"), say("tag"), say("share")], tags.map(({ text, label, score }) => [text, tagWords(label), percent(score, 1)]))),
   );
+}
+
+/** A universal part of speech, or a kind of entity, in words, others as the model names them. */
+function shortWords(label) {
+  const known = [`tag.${label}`, `entity.${baseOf(label)}`].find(canSay);
+  return known ? say(known) : label;
+}
+
+/** Words, and the label of the API. */
+function tagWords(label) {
+  const words = shortWords(label);
+  return words === label ? label : `${words} (${label})`;
 }
 
 /** The most probable labels of a word. */
 function mostOf(scores) {
   const sorted = Object.entries(scores).sort(([, one], [, other]) => other - one);
-  return sorted.slice(0, MOST).map(([label, share]) => [labelWords(label), share]);
+  return sorted.slice(0, MOST).map(([label, share]) => [tagWords(label), share]);
 }
 
 /** The spans as buttons that point at their first word. */
 function drawSpans(spans, hues, cursor) {
   if (!spans.length) return element("p", { className: "hint", textContent: say("noSpans") });
   const buttons = spans.map(({ label, text, first, score }) => {
-    const button = element("button", { type: "button", className: "token hued" }, text, element("span", { className: "note", textContent: `${labelWords(label)} ${percent(score)}` }));
+    const button = element("button", { type: "button", className: "token hued" }, text, element("span", { className: "note", textContent: `${shortWords(label)} ${percent(score)}` }));
     button.style.setProperty("--hue", hues.get(label));
     button.addEventListener("click", () => cursor.move(first));
     return button;

@@ -21,6 +21,9 @@ function nameAll(part) {
     heading.role = "heading";
     heading.ariaLevel = String(LEVELS[heading.tagName]);
   }
+  for (const button of all(part, ".copy-to-clipboard button")) button.ariaLabel = "Copy";
+  for (const button of all(part, ".close-modal")) button.ariaLabel = "Close";
+  for (const code of all(part, "pre.microlight")) code.tabIndex = 0; // it scrolls
   for (const table of all(part, "table[role=region]")) {
     table.ariaLabel = `Answers of ${table.id.replace(/_responses$/, "").replaceAll("_", " ")}`;
   }

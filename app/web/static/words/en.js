@@ -3,11 +3,13 @@
 import kept from "./en-kept.js";
 import memory from "./en-memory.js";
 import problems from "./en-problems.js";
+import tags from "./en-tags.js";
 
 export default {
   ...problems,
   ...kept,
   ...memory,
+  ...tags,
   skip: "Skip to the tasks",
   sections: "Sections",
   pages: "Pages",
@@ -77,7 +79,7 @@ export default {
   sentimentNav: "Sentiment",
   sentimentAbout:
     "Is a text positive or negative, and how does the prediction change word by word? The script of the text " +
-    "selects the English or the Korean model. Other classifiers of texts answer with their own labels.",
+    "selects the model. Other classifiers of texts answer with their own labels.",
   sentimentRun: "Analyse",
   labelsTitle: "Labels of texts",
   labelsNav: "Labels",
@@ -167,7 +169,7 @@ export default {
   completeNav: "Language model",
   completeAbout:
     "Completes a text, token by token. See the most probable next tokens, and choose one. " +
-    "English or Korean, by the script of the text.",
+    "The script of the text selects the model.",
   completeLabel: "Text to complete",
   completeLength: "Tokens",
   completeTemperature: "Temperature",

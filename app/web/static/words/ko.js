@@ -3,11 +3,13 @@
 import kept from "./ko-kept.js";
 import memory from "./ko-memory.js";
 import problems from "./ko-problems.js";
+import tags from "./ko-tags.js";
 
 export default {
   ...problems,
   ...kept,
   ...memory,
+  ...tags,
   skip: "작업으로 건너뛰기",
   sections: "구역",
   pages: "페이지",
@@ -74,7 +76,7 @@ export default {
   sentimentTitle: "감성 분석",
   sentimentNav: "감성 분석",
   sentimentAbout:
-    "글이 긍정인지 부정인지, 읽는 동안 신경망의 예측이 어떻게 바뀌는지 보여 줍니다. 글의 문자(로마자, 한글)에 따라 영어 또는 한국어 모델이 답합니다. 다른 글 분류 모델은 자기 레이블로 답합니다.",
+    "글이 긍정인지 부정인지, 읽는 동안 신경망의 예측이 어떻게 바뀌는지 보여 줍니다. 글의 문자(로마자, 한글)에 따라 모델이 정해집니다. 다른 글 분류 모델은 자기 레이블로 답합니다.",
   sentimentRun: "분석하기",
   labelsTitle: "글의 레이블",
   labelsNav: "레이블",
@@ -159,7 +161,7 @@ export default {
   completeTitle: "언어 모델",
   completeNav: "언어 모델",
   completeAbout:
-    "글을 한 토큰씩 이어 갑니다. 다음에 올 확률이 높은 토큰을 보고 직접 골라 보세요. 글의 문자에 따라 영어 또는 한국어 모델이 답합니다.",
+    "글을 한 토큰씩 이어 갑니다. 다음에 올 확률이 높은 토큰을 보고 직접 골라 보세요. 글의 문자에 따라 모델이 정해집니다.",
   completeLabel: "이어 갈 글",
   completeLength: "토큰 수",
   completeTemperature: "온도",

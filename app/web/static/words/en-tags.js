@@ -1,0 +1,25 @@
+// English names of labels of words: universal parts of speech (universaldependencies.org/u/pos), and kinds of entities (CoNLL-2003).
+
+export default {
+  "tag.ADJ": "adjective",
+  "tag.ADP": "preposition",
+  "tag.ADV": "adverb",
+  "tag.AUX": "auxiliary",
+  "tag.CCONJ": "conjunction",
+  "tag.DET": "determiner",
+  "tag.INTJ": "interjection",
+  "tag.NOUN": "noun",
+  "tag.NUM": "number",
+  "tag.PART": "particle",
+  "tag.PRON": "pronoun",
+  "tag.PROPN": "proper noun",
+  "tag.PUNCT": "punctuation",
+  "tag.SCONJ": "subordinating conjunction",
+  "tag.SYM": "symbol",
+  "tag.VERB": "verb",
+  "tag.X": "other",
+  "entity.PER": "person",
+  "entity.LOC": "place",
+  "entity.ORG": "organisation",
+  "entity.MISC": "other name",
+};

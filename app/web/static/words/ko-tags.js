@@ -1,0 +1,25 @@
+// Korean names of labels of words: universal parts of speech (universaldependencies.org/u/pos), and kinds of entities (CoNLL-2003).
+
+export default {
+  "tag.ADJ": "형용사",
+  "tag.ADP": "전치사",
+  "tag.ADV": "부사",
+  "tag.AUX": "조동사",
+  "tag.CCONJ": "접속사",
+  "tag.DET": "한정사",
+  "tag.INTJ": "감탄사",
+  "tag.NOUN": "명사",
+  "tag.NUM": "수",
+  "tag.PART": "불변화사",
+  "tag.PRON": "대명사",
+  "tag.PROPN": "고유명사",
+  "tag.PUNCT": "문장 부호",
+  "tag.SCONJ": "종속 접속사",
+  "tag.SYM": "기호",
+  "tag.VERB": "동사",
+  "tag.X": "기타",
+  "entity.PER": "사람",
+  "entity.LOC": "장소",
+  "entity.ORG": "단체",
+  "entity.MISC": "기타 이름",
+};
