@@ -4,9 +4,11 @@ A front end and an engine work as the real ones do: in rounds, each over all tha
 takes part in several rounds of an engine and leaves after its last. Times are in seconds, costs in processor seconds.
 """
 
+import math
 import random
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from enum import IntEnum
 from itertools import count
 from typing import Any
 
@@ -24,18 +26,21 @@ class Rounds:
     fixed: float
     each: float
 
-    def seconds(self, rows: int) -> float:
-        return self.fixed + self.each * rows
+    def seconds(self, size: float) -> float:
+        """Of requests that are together `size` times as large as a mean one."""
+        return self.fixed + self.each * size
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What one request costs the parts. `rounds` of an engine are those of a mean request."""
+    """What one request costs the parts. `rounds` of an engine are those of a mean request; `sizes` are those of
+    requests, each as probable, whose mean is 1: an engine needs as much more time for a row."""
 
     proxy: float
     front_end: Rounds
     engine: Rounds
     rounds: int
+    sizes: tuple[float, ...] = (1.0,)
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,12 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Simulated:
-    """`rate` in requests a second, latencies in seconds, sorted; `busy` is the share of the time in which a part
-    worked: the proxy, the mean front end, the mean engine; `worked` the processor seconds of a request."""
+    """`rate` in requests a second, and that of their arrivals; latencies in seconds, sorted; `busy` is the share of the
+    time in which a part worked: the proxy, the mean front end, the mean engine; `worked` the processor seconds of a
+    request."""
 
     rate: float
+    arrivals: float
     latencies: tuple[float, ...]
     busy: dict[str, float]
     worked: float
@@ -62,42 +69,62 @@ class Simulated:
         return self.latencies[min(int(share * len(self.latencies)), len(self.latencies) - 1)]
 
 
+class _Priority(IntEnum):
+    """Engines run at nice 10: the other parts take their cores."""
+
+    USUAL = 0
+    ENGINE = 1
+
+
 class _Cores:
     """Cores that processes take for a round; with a share of a core, each is slower."""
 
     def __init__(self, env: simpy.Environment, cores: float) -> None:
         whole = max(1, round(cores))
-        self._env, self._speed, self._free = env, cores / whole, simpy.Resource(env, whole)
+        self._env, self._speed, self._free = env, cores / whole, simpy.PreemptiveResource(env, whole)
 
-    def work(self, begun: Callable[[], float]) -> Process:
-        """Take a core, and keep it for the processor seconds that `begun()` returns when it is there."""
-        with self._free.request() as core:
-            yield core
-            yield self._env.timeout(begun() / self._speed)
+    def work(self, begun: Callable[[], float], priority: _Priority) -> Process:
+        """Take a core for the processor seconds that `begun()` returns when it is there. A more urgent process may take
+        it away for a while."""
+        left: float | None = None
+        while left is None or left > 0:
+            since = math.inf  # it has no core
+            with self._free.request(priority) as core:
+                try:
+                    yield core
+                    left, since = begun() if left is None else left, self._env.now
+                    yield self._env.timeout(left / self._speed)
+                    left = 0.0
+                except simpy.Interrupt:
+                    if left is not None:
+                        left -= max(0.0, self._env.now - since) * self._speed
 
 
 @dataclass
 class _Row:
-    """A request in a server: the rounds that it still needs."""
+    """A request in a server: the rounds that it still needs, and its size."""
 
     rounds: int
+    size: float
     ended: simpy.Event
 
 
 class _Server:
     """A process that works in rounds: a front end or an engine."""
 
-    def __init__(self, env: simpy.Environment, cores: _Cores, cost: Rounds, most: int | None = None) -> None:
-        self._env, self._cores, self._cost, self._most = env, cores, cost, most
+    def __init__(
+        self, env: simpy.Environment, cores: _Cores, cost: Rounds, priority: _Priority, most: int | None = None
+    ) -> None:
+        self._env, self._cores, self._cost, self._priority, self._most = env, cores, cost, priority, most
         self.rows: list[_Row] = []
         self._running: list[_Row] = []
         self.worked = 0.0
         self._arrival = env.event()
         env.process(self._run())
 
-    def ask(self, rounds: int) -> simpy.Event:
+    def ask(self, rounds: int, size: float = 1.0) -> simpy.Event:
         """Join the next round; the event comes after the last one."""
-        row = _Row(rounds, self._env.event())
+        row = _Row(rounds, size, self._env.event())
         self.rows.append(row)
         if not self._arrival.triggered:
             self._arrival.succeed()
@@ -108,7 +135,7 @@ class _Server:
             if not self.rows:
                 self._arrival = self._env.event()
                 yield self._arrival
-            yield from self._cores.work(self._begin)
+            yield from self._cores.work(self._begin, self._priority)
             for row in self._running:
                 row.rounds -= 1
                 if not row.rounds:
@@ -118,7 +145,7 @@ class _Server:
     def _begin(self) -> float:
         """Take what is there into a round; its processor seconds."""
         self._running = self.rows[: self._most]
-        seconds = self._cost.seconds(len(self._running))
+        seconds = self._cost.seconds(sum(row.size for row in self._running))
         self.worked += seconds
         return seconds
 
@@ -128,13 +155,13 @@ class _Replica:
 
     def __init__(self, env: simpy.Environment, cores: _Cores, costs: Costs, engines: int) -> None:
         self.unanswered = 0
-        self.front_end = _Server(env, cores, costs.front_end)
-        self.engines = [_Server(env, cores, costs.engine, MOST_ROWS) for _ in range(engines)]
+        self.front_end = _Server(env, cores, costs.front_end, _Priority.USUAL)
+        self.engines = [_Server(env, cores, costs.engine, _Priority.ENGINE, MOST_ROWS) for _ in range(engines)]
 
-    def answer(self, rounds: int) -> Process:
+    def answer(self, rounds: int, size: float) -> Process:
         self.unanswered += 1
         yield self.front_end.ask(1)
-        yield min(self.engines, key=lambda engine: len(engine.rows)).ask(rounds)
+        yield min(self.engines, key=lambda engine: len(engine.rows)).ask(rounds, size)
         yield self.front_end.ask(_FRONT_END_ROUNDS - 1)
         self.unanswered -= 1
 
@@ -149,6 +176,7 @@ class _Run:
     source: random.Random
     first: float
     latencies: list[float] = field(default_factory=list)
+    arrived: int = 0
     ended: int = 0
 
     def __post_init__(self) -> None:
@@ -164,12 +192,14 @@ class _Run:
     def request(self) -> Process:
         """One request from its arrival to its answer, at the replica with the fewest unanswered ones."""
         began = self.env.now
-        yield from self.proxy_cores.work(lambda: self.costs.proxy)
+        self.arrived += began >= self.first
+        yield from self.proxy_cores.work(lambda: self.costs.proxy, _Priority.USUAL)
         self.proxy_worked += self.costs.proxy
         turn = next(self._turn) % len(self.replicas)
         order = self.replicas[turn:] + self.replicas[:turn]
         rounds = max(1, round(self.costs.rounds * self.source.uniform(0.5, 1.5))) if self.costs.rounds > 1 else 1
-        yield from min(order, key=lambda replica: replica.unanswered).answer(rounds)
+        size = self.source.choice(self.costs.sizes)
+        yield from min(order, key=lambda replica: replica.unanswered).answer(rounds, size)
         if self.env.now >= self.first:
             self.ended += 1
             if began >= self.first:
@@ -221,4 +251,6 @@ def _simulated(costs: Costs, cluster: Cluster, seconds: float, load: Any) -> Sim
     worked = {part: after - before[part] for part, after in run.worked().items()}
     busy = {part: worked[part] / seconds / number for part, number in run.parts().items()}
     latencies = tuple(sorted(run.latencies)) or (float("inf"),)
-    return Simulated(run.ended / seconds, latencies, busy, sum(worked.values()) / max(run.ended, 1))
+    return Simulated(
+        run.ended / seconds, run.arrived / seconds, latencies, busy, sum(worked.values()) / max(run.ended, 1)
+    )

@@ -19,6 +19,7 @@ import click
 import httpx
 import psutil
 
+from app.engine.protocol import Tokens
 from benchmarks.balancer import Balancer, balancing
 from benchmarks.comparison import workloads
 from benchmarks.inputs import TEXTS_AND_IMAGES, Workload
@@ -35,12 +36,8 @@ _RATES = (10, 1_000, 100_000)
 _CELL = 2_000  # requests a second of one load balancer; more are several cells, each with its own
 _POD = Cluster(replicas=1, engines=2, cores=2)  # the overlay `cpu` of deploy/kubernetes
 _LIMIT = 0.5  # seconds: the p99 that a size must keep
+_MOST = 20  # times the replicas that processor time alone needs, where a search for a size ends
 _SEARCHES = 8  # halvings of the interval in which a cost lies
-_RECORDED = (  # job, rounds, ms of the front end and of an engine, bytes: "Targets" in benchmarks/README.md, 2026-11-24
-    ("sentiment", 1, 0.205, 0.31, 120.0),
-    ("translate", 5, 0.275, 1.0, 60.0),
-    ("caption", 3, 1.9, 9.5, 60_000.0),
-)
 _REQUESTS = 1_000  # of one simulation in the search
 _GIB = 2**30
 
@@ -136,6 +133,7 @@ class Measured:
     three: Work = field(default_factory=Work)
     bytes_in: float = 0.0
     bytes_out: float = 0.0
+    sizes: list[float] = field(default_factory=lambda: [1.0])  # of the inputs, in mean ones
     memory: Memory = field(default_factory=lambda: Memory(0, 0, 0))
 
 
@@ -154,12 +152,18 @@ def measured(bench: Bench, work: Workload, clients: int, seconds: float, rounds:
         headers={"Content-Type": work.content_type},
         timeout=60,
     )
+    found.sizes = _sizes_of(work)
     heads = 300  # bytes of a request's and an answer's heads, about
     found.bytes_in = sum(map(len, work.bodies)) / len(work.bodies) + heads
     found.bytes_out = len(answer.content) + heads
     memories = [memory_of(psutil.Process(service.pid)) for service in bench.services]
     found.memory = max(memories, key=lambda memory: memory.all)
     return found
+
+
+def _sizes_of(work: Workload) -> list[float]:
+    lengths = [len(source.ids) if isinstance(source, Tokens) else 1 for source in work.sources]
+    return [length * len(lengths) / sum(lengths) for length in lengths]
 
 
 def warm_up_port(load: LoadGenerator, port: int, work: Workload) -> None:
@@ -176,6 +180,7 @@ def fitted(found: Measured, clients: int) -> Costs:
         _split(alone.of_a_request("front_end") / 2, 1.0),
         _split(alone.of_a_request("engine") / rounds, 1.0),
         rounds,
+        tuple(found.sizes),
     )
     cluster = Cluster(1, 1, full.cores, shared=True)
     seconds = min(4.0, _REQUESTS / full.rate)
@@ -221,7 +226,14 @@ def checked(found: Measured, costs: Costs, clients: int) -> list[list[str]]:
     pairs = {
         "requests/s": (simulated.rate, three.rate, 1),
         "processor ms of a request": (simulated.worked * 1000, three.worked / three.answers * 1000, 2),
-        "p50 ms": (simulated.quantile(0.5) * 1000, latencies[len(latencies) // 2] * 1000, 0),
+        **{
+            f"p{share * 100:.0f} ms": (
+                simulated.quantile(share) * 1000,
+                latencies[int(share * len(latencies))] * 1000,
+                0,
+            )
+            for share in (0.5, 0.99)
+        },
     }
     return [
         [found.job, what, *(f"{value:.{digits}f}" for value in (made, seen)), f"{(made / seen - 1) * 100:+.0f} %"]
@@ -249,12 +261,25 @@ def sized(costs: Costs, rate: int) -> Size:
         costs.engine.each * costs.rounds / _POD.engines,
         (costs.front_end.each * 2 + costs.engine.each * costs.rounds) / _POD.cores,
     )
-    number = max(1, math.ceil(least))
-    while True:
-        simulated = open_loop(costs, replace(_POD, replicas=number), own, seconds)
-        if simulated.rate > 0.97 * own - 3 / seconds and simulated.quantile(0.99) <= _LIMIT:
-            return Size(rate, cells, cells * number, simulated)
-        number = max(number + 1, math.ceil(number * 1.04))
+
+    def simulated(replicas: int) -> Simulated:
+        return open_loop(costs, replace(_POD, replicas=replicas), own, seconds)
+
+    def is_enough(found: Simulated) -> bool:
+        return found.rate > 0.97 * found.arrivals and found.quantile(0.99) <= _LIMIT
+
+    low, high = max(0, math.ceil(least) - 1), max(1, math.ceil(least))
+    while not is_enough(found := simulated(high)):
+        low, high = high, math.ceil(high * 1.25)
+        if high > _MOST * max(1.0, least):
+            raise click.ClickException(f"no number of replicas keeps p99 below {_LIMIT} s at {rate} requests/s")
+    while high - low > 1:
+        middle = (low + high) // 2
+        if is_enough(other := simulated(middle)):
+            high, found = middle, other
+        else:
+            low = middle
+    return Size(rate, cells, cells * high, found)
 
 
 def size_lines(found: Measured, costs: Costs) -> Iterator[list[str]]:
@@ -278,19 +303,6 @@ def size_lines(found: Measured, costs: Costs) -> Iterator[list[str]]:
         ]
 
 
-def _recorded(job: str, rounds: int, front_end: float, engine: float, bytes_in: float) -> tuple[Measured, Costs]:
-    """A job with processor milliseconds of a request at 64 clients that benchmarks/README.md records. HAProxy's 0.05 ms
-    are assumed. Rounds cost nothing by themselves, as they do in full batches."""
-    costs = Costs(5e-5, Rounds(0.0, front_end / 2000), Rounds(0.0, engine / 1000 / rounds), rounds)
-    return Measured(job, bytes_in=bytes_in + 300, bytes_out=600, memory=Memory(147, 422, 0)), costs
-
-
-def _sizes(pairs: list[tuple[Measured, Costs]]) -> str:
-    heads = ["job", "requests/s", "cells", "replicas", "cores", "memory GiB", "network Mbit/s", "p50 ms", "p99 ms"]
-    heads += ["proxy busy", "front end busy", "engine busy", "fullest"]
-    return table(heads, [line for each, cost in pairs for line in size_lines(each, cost)], words=("job", "fullest"))
-
-
 @click.command()
 @STORE
 @click.option("--tasks", "jobs", type=Names(TEXTS_AND_IMAGES), default=",".join(TEXTS_AND_IMAGES), show_default=True)
@@ -303,15 +315,9 @@ def _sizes(pairs: list[tuple[Measured, Costs]]) -> str:
     type=click.Path(path_type=Path, dir_okay=False),
     help="JSON file of measurements: read if it exists, else written.",
 )
-@click.option("--recorded", is_flag=True, help="Sizes alone, from costs that benchmarks/README.md records.")
-def main(
-    store: Path, jobs: list[str], clients: int, seconds: float, rounds: int, kept: Path | None, recorded: bool
-) -> None:
+def main(store: Path, jobs: list[str], clients: int, seconds: float, rounds: int, kept: Path | None) -> None:
     """Measure, simulate the same, and simulate what was asked. Prints Markdown tables."""
     about = heading("benchmarks.simulation")
-    if recorded:
-        click.echo(_sizes([_recorded(*values) for values in _RECORDED]))
-        return
     if kept is not None and kept.exists():
         about, found = _read(kept)
     else:

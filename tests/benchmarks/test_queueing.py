@@ -40,6 +40,16 @@ def test_cores_bound_what_parts_can_do_together() -> None:
     assert narrow.rate == pytest.approx(0.75 * wide.rate, rel=0.03)
 
 
+def test_engines_give_way_to_front_ends() -> None:
+    """On one core, whose engine is never idle: a request waits for the rest of a round and for its own, but its front
+    end for none."""
+    costs = Costs(0.0, Rounds(0.0, 0.001), Rounds(0.1, 0.0), 1)
+    simulated = open_loop(costs, Cluster(1, 1, 1, shared=True), 20, 60)
+    assert simulated.busy["engine"] > 0.8
+    assert simulated.latencies[0] > 0.1
+    assert simulated.latencies[-1] < 0.23
+
+
 def test_requests_go_to_the_replica_with_the_fewest() -> None:
     """Three times the replicas answer three times the requests."""
     costs = Costs(0.0, NOTHING, Rounds(0.004, 0.001), 3)

@@ -46,6 +46,9 @@ class Terminal:
         self.pid, self._file = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
+            signal.signal(
+                signal.SIGINT, signal.default_int_handler
+            )  # a shell's background job ignores it, and so would its children
             os.execve(sys.executable, command, environment(url))
         self.shown = ""
 
@@ -214,7 +217,7 @@ def test_a_signal_just_before_the_prompt_waits_ends_it_too() -> None:
         "    input('>>> ')"
     )
     pauses = random.Random(1)
-    for _ in range(50):
+    for _ in range(25):
         with terminal(url="", command=[sys.executable, "-c", program]) as shell:
             shell.until("answered")
             time.sleep(pauses.uniform(0, 0.004))

@@ -208,7 +208,7 @@ def test_three_tasks_a_stream_and_pieces_through_the_proxy(nodes: Nodes, tmp_pat
         assert len(list(stream)) > 1
         assert stream.result().text == whole.text
         began = time.monotonic()
-        times = [time.monotonic() for _ in client.stream_translate(LONG["inputs"][0], min_tokens=2000, max_tokens=2000)]
+        times = [time.monotonic() for _ in client.stream_translate(text, min_tokens=2000, max_tokens=2000)]
         assert times[-1] - times[0] > (times[-1] - began) / 2  # no proxy holds tokens back
     with connect(ADDRESS.replace("http", "ws") + "/v1/sentiment/stream") as pieces:
         for piece in ("A warm, funny", " film"):

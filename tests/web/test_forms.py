@@ -172,10 +172,10 @@ def test_a_link_carries_the_form_and_shows_its_answer(visit: Visit, browser: Bro
 
 
 def test_a_link_to_tags_and_to_compared_networks_shows_their_answers(visit: Visit, browser: Browser) -> None:
-    for name, run in (("Tags", "Tag"), ("Compare", "Compare")):
+    for name, run in (("Tags", "Tag"), ("RNN, GRU and LSTM on the same text", "Compare")):
         visit.go("/")
         section = texted(visit, name, "A film that I would see again.")
-        if name == "Compare":
+        if run == "Compare":
             section.get_by_role("checkbox", name="sentiment").first.uncheck()
         button(section, run).click()
         expect(section.locator(".result")).to_be_visible()
@@ -346,7 +346,8 @@ def test_bars_and_words_keep_their_colours_in_the_systems_own(browser: Browser, 
     ground = section.evaluate(colour)
     for part in (section.locator(".bar").first, section.locator(".token").first):
         assert part.evaluate(colour) not in (ground, "rgba(0, 0, 0, 0)")
-    compared = job(visit, "Compare")
+    compared = job(visit, "RNN, GRU and LSTM on the same text")
+    compared.get_by_role("textbox").first.fill("A film that I would see again.")
     button(compared, "Compare").click()
     expect(compared.locator(".legend li")).to_have_count(2)
     stroke = "(part) => getComputedStyle(part).stroke"
@@ -390,7 +391,7 @@ def test_korean_names_the_place_of_a_problem(browser: Browser, server: str) -> N
     "name",
     [
         "Sentiment",
-        "Compare",
+        "RNN, GRU and LSTM on the same text",
         "Caption",
         "chosen file",
         "Translate",
@@ -416,7 +417,14 @@ def test_the_code_runs_and_prints_the_answer(visit: Visit, name: str, kind: str,
             section.get_by_role("textbox").first.fill(text)
             button(section, "Read").click()
             expect(section.locator(".kept").first).to_contain_text(text)
-    elif name in ("Sentiment", "Translate", "Tags"):
+    elif name == "RNN, GRU and LSTM on the same text":
+        button(section, "Compare").click()  # the text is too long for an explanation by these models
+        expect(section.get_by_text("it has a label, but no plot").first).to_be_visible()
+        expect(section.locator("code")).not_to_contain_text("explain")
+        visit.complaints.clear()  # of the requests that were refused
+    elif name == "Tags":
+        section.get_by_role("textbox").fill('it\'s "fine" \\n ${HOME} `id`')
+    elif name in ("Sentiment", "Translate"):
         section.get_by_role("textbox").fill('it\'s "fine" \\n ${HOME} `id`\n괜찮아요 film')
     elif name == "Forecast":
         expect(section.locator("code")).to_contain_text("2015")  # the example has arrived

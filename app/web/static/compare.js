@@ -7,7 +7,7 @@ import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
 import { memoryView } from "./memoryswitch.js";
 import { modelsKnown, modelsOf, whenModels } from "./models.js";
-import { explained } from "./parts.js";
+import { explainable, explained } from "./parts.js";
 import { Cursor } from "./plots/cursor.js";
 import { linePlot, lineSample } from "./plots/line.js";
 import { piecesOf, strip, wordsOf } from "./plots/strip.js";
@@ -42,7 +42,7 @@ export function compareJob() {
   const left = new Set(); // names of models that are not chosen
   const chosen = () => comparable().map(({ name }) => name).filter((name) => !left.has(name));
   textarea.value = textOf(STARTS);
-  const make = (model) => (texts, explain = true) => textRequest("v1/sentiment", texts[0], { model, ...(explain && { explain, ...(memory.checked && { layer: layers.get(model) ?? 0, units: UNITS }) }) });
+  const make = (model) => (texts, explain = explainable(texts)) => textRequest("v1/sentiment", texts[0], { model, ...(explain && { explain, ...(memory.checked && { layer: layers.get(model) ?? 0, units: UNITS }) }) });
   const request = () => {
     const text = textarea.value.trim();
     return { sources: [text], names: chosen(), refused: unread(text), steps: chosen().flatMap((name) => make(name)([text]).steps) };

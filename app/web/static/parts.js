@@ -7,6 +7,7 @@ export const FEW = 20;
 
 const SIZE = 32; // inputs of a request
 const MOST_AT_ONCE = 256; // the default of the setting max_inputs
+const tooLong = new Set(); // texts that the service has refused to explain
 
 /**
  * The results of `sources`, asked in parts: `ask(part, show)` returns those of a part, and may `show` what it has of them.
@@ -43,6 +44,11 @@ export function stepsOf(make, inputs) {
   return parts.flatMap((part) => make(part).steps);
 }
 
+/** Whether none of `texts`, an array or one of them, is known to be too long for an explanation. */
+export function explainable(texts) {
+  return ![texts].flat().some((text) => tooLong.has(text));
+}
+
 /**
  * The results of `texts`, with explanations of those that are short enough: `make(texts, explains)` is a request,
  * `asked` sends it. A result without an explanation has `unplotted`, the limit of its tokens if that is known.
@@ -53,6 +59,7 @@ export async function explained(make, texts, asked) {
   } catch (problem) {
     if (problem.slug !== "input-too-long") throw problem;
     if (texts.length === 1) {
+      tooLong.add(texts[0]);
       const { results } = await asked(make(texts, false));
       return results.map((result) => ({ ...result, unplotted: problem.limit ?? null }));
     }

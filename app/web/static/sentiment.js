@@ -11,7 +11,7 @@ import { modelsOf, modelsWhere, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { linePlot } from "./plots/line.js";
 import { piecesOf, strip, wordsOf } from "./plots/strip.js";
-import { explained, FEW, inParts, stepsOf } from "./parts.js";
+import { explainable, explained, FEW, inParts, stepsOf } from "./parts.js";
 import { post, textRequest } from "./requests.js";
 import { answeredBy, drawFacts, drawUnplotted, labelWords, once } from "./results.js";
 import { nameSection } from "./section.js";
@@ -45,7 +45,7 @@ export function sentimentJob() {
   const answers = (one) => one.default && one.task === "sentiment";
   const model = modelChoice(document.getElementById("sentiment-model"), served, { usual: "byScript", answers, changed: again });
   const inputs = () => (lines.checked ? linesOf(textarea) : textarea.value.trim());
-  const make = (texts, explain = true) => {
+  const make = (texts, explain = explainable(texts)) => {
     const route = model.chosen()?.task === "classification" ? "v1/classify" : "v1/sentiment";
     return textRequest(route, texts, { ...model.options(), ...(explain && { explain, ...memory.options(1, 0) }) });
   };
