@@ -1,15 +1,15 @@
 // English texts of the page.
 
 import kept from "./en-kept.js";
+import labels from "./en-labels.js";
 import memory from "./en-memory.js";
 import problems from "./en-problems.js";
-import tags from "./en-tags.js";
 
 export default {
   ...problems,
   ...kept,
+  ...labels,
   ...memory,
-  ...tags,
   skip: "Skip to the tasks",
   sections: "Sections",
   pages: "Pages",
@@ -87,8 +87,6 @@ export default {
   byScript: "by the script of the text",
   lines: "Treat each line as a separate text",
   showMemory: "Show the memory: hidden state and gates",
-  "label.positive": "positive",
-  "label.negative": "negative",
   probability: "probability {percent}",
   degree: "Polarity from −1, negative, to +1, positive",
   words: "The text, word by word",
@@ -251,14 +249,6 @@ export default {
   afterFrame: "after frame {frame}: {label} {percent}",
   pointAtFrame: "Choose a frame, or play all.",
   framesReadAnew: "This network reads in both directions: each beginning of the clip was classified separately.",
-  "label.up": "up",
-  "label.up-right": "up-right",
-  "label.right": "right",
-  "label.down-right": "down-right",
-  "label.down": "down",
-  "label.down-left": "down-left",
-  "label.left": "left",
-  "label.up-left": "up-left",
 
   score: "score {score}",
   scoreAbout: "Mean natural log-probability of the output tokens; nearer to 0 is more certain",

@@ -1,15 +1,15 @@
 // Korean texts of the page.
 
 import kept from "./ko-kept.js";
+import labels from "./ko-labels.js";
 import memory from "./ko-memory.js";
 import problems from "./ko-problems.js";
-import tags from "./ko-tags.js";
 
 export default {
   ...problems,
   ...kept,
+  ...labels,
   ...memory,
-  ...tags,
   skip: "작업으로 건너뛰기",
   sections: "구역",
   pages: "페이지",
@@ -84,8 +84,6 @@ export default {
   byScript: "글의 문자에 따라",
   lines: "한 줄을 글 하나로 보기",
   showMemory: "기억 보기: 은닉 상태와 게이트",
-  "label.positive": "긍정 (positive)",
-  "label.negative": "부정 (negative)",
   probability: "확률 {percent}",
   degree: "극성: −1은 부정, +1은 긍정",
   words: "단어별로 본 글",
@@ -241,14 +239,6 @@ export default {
   afterFrame: "프레임 {frame} 다음: {label} {percent}",
   pointAtFrame: "프레임을 고르거나 차례로 재생해 보세요.",
   framesReadAnew: "이 신경망은 양방향으로 읽습니다. 클립의 앞부분마다 따로 분류했습니다.",
-  "label.up": "위 (up)",
-  "label.up-right": "오른쪽 위 (up-right)",
-  "label.right": "오른쪽 (right)",
-  "label.down-right": "오른쪽 아래 (down-right)",
-  "label.down": "아래 (down)",
-  "label.down-left": "왼쪽 아래 (down-left)",
-  "label.left": "왼쪽 (left)",
-  "label.up-left": "왼쪽 위 (up-left)",
 
   score: "점수 {score}",
   scoreAbout: "출력한 토큰의 평균 자연로그 확률. 0에 가까울수록 확신이 큽니다",

@@ -1,6 +1,17 @@
-// Korean names of labels of words: universal parts of speech (universaldependencies.org/u/pos), and kinds of entities (CoNLL-2003).
+// Korean names of labels: of the included classifiers, universal parts of speech (universaldependencies.org/u/pos), and kinds of
+// entities (CoNLL-2003).
 
 export default {
+  "label.positive": "긍정 (positive)",
+  "label.negative": "부정 (negative)",
+  "label.up": "위 (up)",
+  "label.up-right": "오른쪽 위 (up-right)",
+  "label.right": "오른쪽 (right)",
+  "label.down-right": "오른쪽 아래 (down-right)",
+  "label.down": "아래 (down)",
+  "label.down-left": "왼쪽 아래 (down-left)",
+  "label.left": "왼쪽 (left)",
+  "label.up-left": "왼쪽 위 (up-left)",
   "tag.ADJ": "형용사",
   "tag.ADP": "전치사",
   "tag.ADV": "부사",

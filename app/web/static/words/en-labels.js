@@ -1,6 +1,17 @@
-// English names of labels of words: universal parts of speech (universaldependencies.org/u/pos), and kinds of entities (CoNLL-2003).
+// English names of labels: of the included classifiers, universal parts of speech (universaldependencies.org/u/pos), and kinds of
+// entities (CoNLL-2003).
 
 export default {
+  "label.positive": "positive",
+  "label.negative": "negative",
+  "label.up": "up",
+  "label.up-right": "up-right",
+  "label.right": "right",
+  "label.down-right": "down-right",
+  "label.down": "down",
+  "label.down-left": "down-left",
+  "label.left": "left",
+  "label.up-left": "up-left",
   "tag.ADJ": "adjective",
   "tag.ADP": "preposition",
   "tag.ADV": "adverb",
