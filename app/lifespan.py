@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _IMAGE_DECODERS = 2  # processes that decode image files
 _TIDY_SECONDS = 30.0
 _GREETING_SECONDS = 0.2  # to wait for running engines before the first request is accepted
-_CLUSTER_GREETING_SECONDS = 10.0  # the same for engines of other machines
+_CLUSTER_GREETING_SECONDS = 60.0  # the same for engines of other machines, which may just be replaced
 
 log = logging.getLogger("unroll")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.store_option import store_option
+from app.cli.store_option import HOW_TO_GET_MODELS, store_option
 
 
 @click.command()
@@ -23,5 +23,7 @@ def list_versions(store: Path) -> None:
         size = f"{manifest.bytes / 1e6:.1f} MB"
         languages = ",".join(manifest.languages)
         click.echo(f"{manifest.key}\t{manifest.task}\t{languages}\t{size}\t{manifest.architecture.describe()}")
+    if not contents.versions and not contents.broken:
+        click.echo(f"there is no model in {store}; {HOW_TO_GET_MODELS}", err=True)
     for broken in contents.broken:
         click.echo(f"{broken.key}\tbroken: {broken.reason}")

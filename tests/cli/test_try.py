@@ -93,7 +93,7 @@ def test_a_text_is_answered_and_commands_work(server: str) -> None:
             ":model translate-en-ko",
             ":set beams 2",
             ":set",
-            "save the changes",
+            "save the changes to the file",
             ":set beams",
             ":model nothing",
             ":dance",
@@ -111,6 +111,8 @@ def test_a_text_is_answered_and_commands_work(server: str) -> None:
     assert re.search(r"^(positive|negative)\t0\.\d{4}$", ran.stdout, re.MULTILINE)
     assert "translate-en-ko/1: " in ran.stdout
     assert "beams = 2: " in ran.stdout
+    assert "cannot stream" not in ran.stderr
+    assert f"asking the service at {server}" in ran.stderr
     assert ":model [NAME]" in ran.stdout
     assert "each line is answered alone" in ran.stdout
     assert ran.stdout.count("sentiment-en/1: ") == 3  # at the start, by /load and by /show

@@ -11,8 +11,10 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.cluster import ClusterOptions
@@ -68,10 +70,13 @@ class Cluster:
         """What it knew is lost."""
         self._coordinator = Coordinator()
 
+    def app(self) -> FastAPI:
+        """A front end."""
+        return create_app(self.settings, cluster=FrontEndMember(self.settings, self.coordinate, self._keys.public))
+
     @contextmanager
     def front_end(self) -> Iterator[str]:
-        app = create_app(self.settings, cluster=FrontEndMember(self.settings, self.coordinate, self._keys.public))
-        with serving(app) as address:
+        with serving(self.app()) as address:
             wait_until_ready(address)
             yield address
 
@@ -119,6 +124,22 @@ def test_no_request_fails_while_engines_the_coordinator_and_versions_change(stor
         assert version_of(other) == 3
     for each in (load, other_load):
         assert {status for _, _, status, _ in each.answers} == {200}
+
+
+def test_a_front_end_that_starts_between_two_engines_waits_for_the_next(store: Path) -> None:
+    """As in a new deployment: the old engine has left, and the new one is not ready."""
+    cluster = Cluster(store)
+    with ExitStack() as stack:
+        stack.callback(cluster.close)
+        cluster.start_engine()
+        cluster.stop_engine()
+        time.sleep(5)  # the coordinator knows that there is none
+        starting = threading.Timer(2, cluster.start_engine)
+        starting.start()
+        stack.callback(starting.join)
+        address = stack.enter_context(serving(cluster.app()))
+        answer = httpx.post(f"{address}/v1/sentiment", json={"inputs": "a warm film"}, timeout=PATIENCE)
+        assert answer.status_code == 200, answer.text
 
 
 def test_a_version_at_a_url_reaches_the_copy_of_each_member(store: Path, tmp_path: Path) -> None:

@@ -47,6 +47,33 @@ def check(manifest: Manifest) -> None:
         check(pod)
 
 
+def check_whole(manifest: Manifest, definition: Manifest) -> None:
+    """Raises ValidationError for what the whole definition of a custom resource does not have."""
+    version = manifest["apiVersion"].rpartition("/")[2]
+    (found,) = (each for each in definition["spec"]["versions"] if each["name"] == version)
+    schema = _strict(found["schema"]["openAPIV3Schema"])
+    schema["properties"]["metadata"] = {"type": "object"}
+    jsonschema.validate(manifest, schema)
+
+
+def _strict(schema: Any) -> Any:
+    """The schema without fields that it does not name: Kubernetes drops those."""
+    if isinstance(schema, list):
+        return [_strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("x-kubernetes-int-or-string"):
+        return {"type": ["integer", "string"]}
+    strict = {name: _strict(part) for name, part in schema.items()}
+    if (
+        "properties" in schema
+        and schema.get("type") == "object"
+        and "x-kubernetes-preserve-unknown-fields" not in schema
+    ):
+        strict.setdefault("additionalProperties", False)
+    return strict
+
+
 def _pods(manifest: Manifest) -> Iterator[Manifest]:
     """The parts of a serving runtime that are parts of a pod, as a pod."""
     if manifest["kind"] == "ClusterServingRuntime":

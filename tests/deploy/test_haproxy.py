@@ -4,6 +4,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,17 @@ def test_a_model_has_its_service_wherever_its_name_stands(replicas: Replicas) ->
         }
         (places[model],) = found
     assert len(set(places.values())) == 3, places
+
+
+@needs_haproxy
+def test_much_work_for_one_model_reaches_other_services_too(replicas: Replicas) -> None:
+    """A service has at most 1.5 times the mean of running requests."""
+    before = replicas.answered()
+    body = {"inputs": [TEXT] * 32, "model": "m3"}
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(lambda _: replicas.http.post("/v1/sentiment", json=body).status_code, range(72)))
+    assert answers == [200] * 72
+    assert sum(new > old for old, new in zip(before, replicas.answered(), strict=True)) >= 2
 
 
 @needs_haproxy

@@ -1,19 +1,21 @@
 """The manifests fit their schemas, and agree with the service and with each other."""
 
 import copy
+import os
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import click
+import jsonschema
 import pytest
 import yaml
 from kubernetes_validate import ValidationError
 
 from app.cli.main import main
 from app.settings import Settings
-from tests.deploy.manifests import KUBERNETES, Manifest, built, check, read
+from tests.deploy.manifests import KSERVE, KUBERNETES, Manifest, built, check, check_whole, read
 
 needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="NO KUBECTL: kustomize is part of it")
 OVERLAYS = sorted(path.parent.name for path in KUBERNETES.glob("overlays/*/kustomization.yaml"))
@@ -21,6 +23,12 @@ PLAIN = sorted(
     path for path in KUBERNETES.rglob("*.yaml") if path.name not in ("kustomization.yaml", "prometheus-adapter.yaml")
 )
 WHOLE = [path for path in PLAIN if read(path)["kind"] != "Deployment"]
+CUSTOM = [
+    KUBERNETES / "components" / "keda" / "scaled.yaml",
+    KUBERNETES / "components" / "metrics" / "pods.yaml",
+    KSERVE / "runtime.yaml",
+    KSERVE / "one-version.yaml",
+]
 DEPLOYMENT = read(KUBERNETES / "base" / "deployment.yaml")
 POD = DEPLOYMENT["spec"]["template"]["spec"]
 (CONTAINER,) = POD["containers"]
@@ -107,6 +115,30 @@ def test_a_wrong_field_is_found(change: dict[str, Any]) -> None:
     wrong["spec"] |= change
     with pytest.raises(ValidationError):
         check(wrong)
+
+
+@pytest.mark.parametrize("path", CUSTOM, ids=lambda path: str(path.stem))
+def test_a_wrong_field_of_a_custom_resource_is_found(path: Path) -> None:
+    wrong = read(path)
+    wrong["spec"]["replica"] = 2
+    with pytest.raises(jsonschema.ValidationError):
+        check(wrong)
+
+
+@pytest.mark.parametrize("path", [*CUSTOM, *KSERVE.glob("*.yaml")], ids=lambda path: str(path.stem))
+def test_custom_resources_fit_the_whole_definitions(path: Path) -> None:
+    """`UNROLL_CRDS` names a folder with the files of KServe, KEDA and the Prometheus operator."""
+    if (folder := os.environ.get("UNROLL_CRDS")) is None:
+        pytest.skip("UNROLL_CRDS does not name the folder of whole custom resource definitions")
+    manifest = read(path)
+    definitions = [
+        whole
+        for file in Path(folder).glob("*.yaml")
+        if (whole := read(file))["spec"]["names"]["kind"] == manifest["kind"]
+    ]
+    if not definitions:
+        pytest.skip(f"no definition of {manifest['kind']}")
+    check_whole(manifest, definitions[0])
 
 
 def test_settings_are_settings_and_service_links_set_none() -> None:

@@ -34,6 +34,9 @@ def queries() -> Iterator[str]:
     alerts = yaml.safe_load((DEPLOY / "alerts.yml").read_text(encoding="utf8"))
     yield from (rule["expr"] for group in alerts["groups"] for rule in group["rules"])
     yield from re.findall(r"label_values\(.*\)", json.dumps(DASHBOARD["templating"]))
+    components = DEPLOY / "kubernetes" / "components"
+    scaled = yaml.safe_load((components / "keda" / "scaled.yaml").read_text(encoding="utf8"))
+    yield from (trigger["metadata"]["query"] for trigger in scaled["spec"]["triggers"])
 
 
 @pytest.mark.parametrize("query", list(queries()))
@@ -45,6 +48,15 @@ def test_queries_ask_for_metrics_and_labels_that_there_are(query: str) -> None:
     labels = {label.strip() for by in re.findall(r"by \(([^)]*)\)", query) for label in by.split(",")}
     labels |= set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", query))
     assert labels <= {"instance", "job"}.union(*(there[name] for name in names))
+
+
+def test_the_adapter_asks_for_metrics_that_there_are() -> None:
+    rules = (DEPLOY / "kubernetes" / "components" / "monitoring" / "prometheus-adapter.yaml").read_text(encoding="utf8")
+    asked = set(re.findall(r"\bunroll_\w+", rules)) - {
+        "unroll_pending_steps_per_engine"
+    }  # its own name for the quotient
+    assert asked == {"unroll_pending_steps", "unroll_engines"}
+    assert asked <= exposed().keys()
 
 
 def test_every_engine_metric_and_every_time_is_on_the_dashboard() -> None:

@@ -299,9 +299,27 @@ def test_a_text_in_the_script_of_another_language_is_not_compared(visit: Visit) 
     visit.go("/")
     section = texted(visit, "RNN, GRU and LSTM on the same text", "정말 좋은 영화 film")
     button(section, "Compare").click()
-    expect(section.get_by_role("alert")).to_contain_text("These networks read English")
+    expect(section.get_by_role("alert")).to_contain_text("The model reads English")
     expect(section.locator(".result")).to_have_count(0)
     visit.check()
+
+
+@pytest.mark.parametrize(("name", "run"), [("Tags", "Tag"), ("Translate", "Translate")])
+def test_a_text_that_the_model_does_not_read_is_not_sent(visit: Visit, name: str, run: str) -> None:
+    visit.go("/")
+    section = texted(visit, name, "정말 좋은 영화")
+    button(section, run).click()
+    expect(section.locator(".problem")).to_contain_text("The model reads English")
+    visit.check()
+
+
+def test_a_file_that_no_form_takes_is_said_and_a_table_goes_to_the_forecast(visit: Visit) -> None:
+    visit.go("/")
+    visit.page.evaluate(DROP, ["#sentiment textarea", "paper.pdf", "application/pdf", list(b"%PDF-1.7")])
+    expect(job(visit, "Sentiment").locator(".problem")).to_contain_text("paper.pdf")
+    table = "temp_max,temp_min\n" + "\n".join(f"{20 + day},{10 + day}" for day in range(12))
+    visit.page.evaluate(DROP, ["#sentiment textarea", "weather.csv", "text/csv", list(table.encode())])
+    expect(job(visit, "Forecast").locator("textarea")).to_have_value(re.compile("^temp_max,temp_min"))
 
 
 def test_what_a_score_means_is_shown_when_it_has_the_focus(visit: Visit) -> None:

@@ -90,6 +90,7 @@ class Place:
     def open(self, name: str) -> tuple[Unroll, ModelInfo]:
         """A client of a service that has the model. Raises click.ClickException."""
         if model := _find(self._served or [], name):
+            click.echo(f"asking the service at {self._url}", err=True)
             return self._stack.enter_context(Unroll(self._url, api_key=self._api_key)), model
         version = version_in(self._store, name)
         if version is None:
@@ -172,7 +173,9 @@ class Prompt:
         with _mistakes_as_messages():
             try:
                 given = read_line(line, self._model)
-                if self._task.streams:
+                if (
+                    self._task.streams and self._options.get("beams", 1) == 1
+                ):  # a beam search has no tokens before its end
                     self._stream(given, options)
                 else:
                     result = self._client.ask(self._task, given, **options)

@@ -137,9 +137,8 @@ class EngineClient:
 
     async def wait_ready(self, seconds: float) -> None:
         """Wait until an engine is ready, at most `seconds`."""
-        if self._connections:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._has_status.wait(), seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._has_status.wait(), seconds)
 
     @overload
     async def answer(

@@ -13,9 +13,9 @@ import { linePlot, lineSample } from "./plots/line.js";
 import { piecesOf, strip, wordsOf } from "./plots/strip.js";
 import { post, textRequest } from "./requests.js";
 import { answeredBy, drawFacts, drawUnplotted, labelWords } from "./results.js";
-import { textOf, wireText } from "./textjob.js";
+import { textOf, unread, wireText } from "./textjob.js";
 import { drawVerdict } from "./verdict.js";
-import { languageNames, percent, say, whenSpoken } from "./words.js";
+import { percent, say, whenSpoken } from "./words.js";
 
 const STARTS = [
   [
@@ -30,7 +30,6 @@ const EXAMPLES = [
   ["en", "An awful film. My brother says that it is wonderful, the best of the year, but he is wrong."],
 ];
 const UNITS = 64; // of the memory of a network
-const SCRIPTS = { en: /\p{Script=Latin}/gu, ko: /\p{Script=Hangul}/gu };
 
 /** Connect the section. */
 export function compareJob() {
@@ -45,7 +44,7 @@ export function compareJob() {
   const make = (model) => (texts, explain = explainable(texts)) => textRequest("v1/sentiment", texts[0], { model, ...(explain && { explain, ...(memory.checked && { layer: layers.get(model) ?? 0, units: UNITS }) }) });
   const request = () => {
     const text = textarea.value.trim();
-    return { sources: [text], names: chosen(), refused: unread(text), steps: chosen().flatMap((name) => make(name)([text]).steps) };
+    return { sources: [text], names: chosen(), refused: unread(text, comparable()), steps: chosen().flatMap((name) => make(name)([text]).steps) };
   };
   const ask = async ({ sources, names }, signal) => {
     const answers = await Promise.all(names.map((name) => read(name, sources, signal)));
@@ -96,15 +95,6 @@ export function compareJob() {
   showDomain(job.form, ofTask("sentiment"), chosen);
   wireText(job, textarea, { starts: STARTS, examples: EXAMPLES, served: comparable });
   return job;
-}
-
-/** The problem of a text in the script of another language than that of the networks; null if they read it. */
-function unread(text) {
-  const [language] = comparable()[0]?.languages ?? [];
-  if (!SCRIPTS[language]) return null;
-  const letters = Object.entries(SCRIPTS).map(([code, script]) => [code, text.match(script)?.length ?? 0]);
-  const [most, count] = letters.sort(([, one], [, other]) => other - one)[0];
-  return count && most !== language ? { slug: "unknown-language", advice: "compareLanguage", values: { languages: languageNames([language]) } } : null;
 }
 
 /** The models of the language with the most models. */

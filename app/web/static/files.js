@@ -1,6 +1,7 @@
 // Files that are chosen in a dialog, or dropped anywhere on the page.
 
 import { textOf } from "./csv.js";
+import { drawProblem } from "./problems.js";
 import { language } from "./words.js";
 
 const zones = []; // where files are dropped: { zone, take, everywhere, accepts }
@@ -29,8 +30,13 @@ export function isImage({ type }) {
   return type.startsWith("image/");
 }
 
-function isText({ type, name }) {
-  return type.startsWith("text/") || /\.(txt|md|csv|tsv|json|log)$/i.test(name);
+function isText(file) {
+  return !isTable(file) && (file.type.startsWith("text/") || /\.(txt|md|json|log)$/i.test(file.name));
+}
+
+/** Whether a file is a table of numbers, as far as its name says. */
+export function isTable({ type, name }) {
+  return type === "text/csv" || /\.(csv|tsv)$/i.test(name);
 }
 
 for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
@@ -42,14 +48,18 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
     const going = name === "drop" || (name === "dragleave" && !event.relatedTarget);
     document.body.classList.toggle("dragging", !going);
     for (const { zone } of zones) zone.classList.toggle("over", !going && zone === inside?.zone);
-    if (name === "drop") drop(inOrder(event.dataTransfer.files), inside);
+    if (name === "drop") drop(inOrder(event.dataTransfer.files), inside, event.target.closest("section"));
   });
 }
 
-function drop(files, inside) {
+/** Give files to the zone that takes them, or say in `section` that none does. */
+function drop(files, inside, section) {
   if (!files.length) return;
   const fits = inside?.accepts(files[0]);
-  (fits ? inside : zones.find(({ zone, everywhere }) => zone.checkVisibility() && everywhere(files)))?.take(files);
+  const taker = fits ? inside : zones.find(({ zone, everywhere }) => zone.checkVisibility() && everywhere(files));
+  if (taker) return taker.take(files);
+  const problem = { slug: "file-not-taken", advice: "fileNotTaken", values: { name: files[0].name } };
+  section?.querySelector(".error")?.replaceChildren(drawProblem(problem));
 }
 
 /** Files by name, with the numbers in names in their order: 2.png before 10.png. */

@@ -4,7 +4,7 @@ import { decimalsOf, lastRows, readCsv, textOf, withNumber } from "./csv.js";
 import { choice, element, said } from "./dom.js";
 import { ofTask, showDomain } from "./domain.js";
 import { fieldOf } from "./fields.js";
-import { isImage, takeFiles } from "./files.js";
+import { isImage, isTable, takeFiles } from "./files.js";
 import { forecastView } from "./forecastview.js";
 import { Job } from "./job.js";
 import { Latest } from "./latest.js";
@@ -156,7 +156,7 @@ export function forecastJob() {
     put(await textOf(first, language()), first.name);
     job.run();
   };
-  takeFiles(zone.parentElement, file, take, { accepts: (first) => !isImage(first) });
+  takeFiles(zone.parentElement, file, take, { accepts: (first) => !isImage(first), everywhere: ([first]) => isTable(first) });
   text.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat) job.run();
   });

@@ -117,8 +117,8 @@ function drawModel(model) {
     element(
       "li",
       {},
-      element("strong", { textContent: `${measure} ${measured(value)}` }),
-      element("span", { textContent: data, lang: "en" }),
+      element("strong", { textContent: `${plain(measure)} ${measured(measure, value)}` }),
+      element("span", { textContent: plain(data), lang: "en" }),
     ),
   );
   return element(
@@ -144,10 +144,15 @@ function describe({ description }) {
   return element("p", korean ? { textContent: korean } : { textContent: description, lang: "en" });
 }
 
+/** The words of a card without its marks, large numbers with their digits in groups. */
+function plain(words) {
+  return words.replaceAll("`", "").replace(/\d{5,}/g, (digits) => count(Number(digits)));
+}
+
 /** A measured quality: a count as a whole number, a share with three digits. */
-function measured(value) {
-  if (Number.isInteger(value)) return count(value);
-  return number(value, { digits: Math.abs(value) < 1 ? 3 : 1 });
+function measured(measure, value) {
+  if (Number.isInteger(value) && !measure.startsWith("accuracy")) return count(value);
+  return number(value, { digits: Math.abs(value) <= 1 ? 3 : 1 });
 }
 
 function drawBroken({ model, reason }) {

@@ -5,10 +5,22 @@ import { takeTextFile } from "./files.js";
 import { modelsKnown, whenModels } from "./models.js";
 import { languageNames, say, whenSpoken } from "./words.js";
 
+const SCRIPTS = { en: /\p{Script=Latin}/gu, ko: /\p{Script=Hangul}/gu };
+
 /** The content of a textarea as `inputs`: one text, or a list if several lines are not blank. */
 export function linesOf(textarea) {
   const lines = textarea.value.split("\n").filter((line) => line.trim());
   return lines.length > 1 ? lines : textarea.value.trim();
+}
+
+/** The problem of a text in the script of another language than those that `models` read; null if one of them may read it. */
+export function unread(text, models) {
+  const languages = models.length ? languagesRead(models) : null;
+  if (!languages?.every((language) => SCRIPTS[language])) return null;
+  const letters = Object.entries(SCRIPTS).map(([code, script]) => [code, text.match(script)?.length ?? 0]);
+  const [most, count] = letters.sort(([, one], [, other]) => other - one)[0];
+  if (!count || languages.includes(most)) return null;
+  return { slug: "other-language", advice: "otherLanguage", values: { languages: languageNames(languages) } };
 }
 
 /** The languages that models read; null if one of them does not say its own, or if no model is known yet. */

@@ -14,7 +14,7 @@ import { registerChoice } from "./registerchoice.js";
 import { events, textRequest, withDetails } from "./requests.js";
 import { drawRefusedMemory, drawScore, drawSentence, once } from "./results.js";
 import { drawRuns } from "./runs.js";
-import { linesOf, textOf, wireText } from "./textjob.js";
+import { linesOf, textOf, unread, wireText } from "./textjob.js";
 import { languageNames, percent, say, whenSpoken } from "./words.js";
 
 const STARTS = [["en", "Do you want to save the changes before closing?"]];
@@ -48,7 +48,7 @@ export function translateJob() {
   const draw = once((result, source, isOneOfMany) => drawResult(result, source, isOneOfMany, memory));
   const drawGrowing = once(growing);
   const job = new Job("translate", {
-    request: () => ({ sources: [linesOf(textarea)].flat(), steps: stepsOf(make, linesOf(textarea)) }),
+    request: () => ({ sources: [linesOf(textarea)].flat(), refused: unread(textarea.value, [model.chosen()].filter(Boolean)), steps: stepsOf(make, linesOf(textarea)) }),
     ask: ({ sources }, signal, progress) =>
       inParts(sources, (part, show) => memory.asked(() => withDetails(details(), (wanted) => make(part, wanted), (asked) => streamed(asked, signal, show))), progress),
     draw: ({ results, sources }) =>

@@ -14,6 +14,8 @@ export default {
   "problem.request-too-slow": "The request did not arrive in time",
   "problem.host-not-allowed": "The host of the request is not allowed",
   "problem.cross-site": "Pages of other sites cannot use the service",
+  "problem.other-language": "Another language",
+  "problem.file-not-taken": "A file that is not read here",
   "problem.unknown-language": "No default model for the language",
   "problem.unknown-word": "A word is not in the vocabulary",
   "problem.contradictory-options": "Options contradict each other",

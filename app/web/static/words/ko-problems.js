@@ -14,6 +14,8 @@ export default {
   "problem.request-too-slow": "요청이 제때 도착하지 않았습니다",
   "problem.host-not-allowed": "허용되지 않은 호스트입니다",
   "problem.cross-site": "다른 사이트의 페이지는 이 서비스를 쓸 수 없습니다",
+  "problem.other-language": "다른 언어",
+  "problem.file-not-taken": "여기서 읽지 않는 파일",
   "problem.unknown-language": "이 언어의 기본 모델이 없습니다",
   "problem.unknown-word": "어휘에 없는 단어가 있습니다",
   "problem.contradictory-options": "옵션이 서로 어긋납니다",
