@@ -91,9 +91,10 @@ class EngineMember:
 
     def silent_seconds(self) -> float:
         """Seconds for which the engine has not been ready; it may be restarting. Called every few seconds."""
+        now = time.monotonic()
         if self._client.view.ready:
-            self._last_ready = time.monotonic()
-        return time.monotonic() - self._last_ready
+            self._last_ready = now
+        return now - self._last_ready
 
     @property
     def _received(self) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import yaml
 from fastapi import FastAPI
@@ -46,7 +47,7 @@ class Cluster:
         self._keys = keys_of(self.settings)
         self._loop = asyncio.new_event_loop()
         self._coordinator = Coordinator()
-        self._engines: list[EngineMember] = []
+        self.members: list[EngineMember] = []
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
     async def coordinate(self, method: str, *arguments: Any) -> Any:
@@ -60,11 +61,11 @@ class Cluster:
         with socket.create_server(("127.0.0.1", 0)) as free:
             endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         engine = EngineMember(self.settings, self.coordinate, self._keys, device="cpu", endpoint=endpoint)
-        self._engines.append(engine)
+        self.members.append(engine)
         self._run(engine.start())
 
     def stop_engine(self) -> None:
-        self._run(self._engines.pop(0).stop())
+        self._run(self.members.pop(0).stop())
 
     def restart_coordinator(self) -> None:
         """What it knew is lost."""
@@ -81,7 +82,7 @@ class Cluster:
             yield address
 
     def close(self) -> None:
-        while self._engines:
+        while self.members:
             self.stop_engine()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -140,6 +141,23 @@ def test_a_front_end_that_starts_between_two_engines_waits_for_the_next(store: P
         address = stack.enter_context(serving(cluster.app()))
         answer = httpx.post(f"{address}/v1/sentiment", json={"inputs": "a warm film"}, timeout=PATIENCE)
         assert answer.status_code == 200, answer.text
+
+
+def test_an_engine_that_ends_is_silent_until_its_member_has_restarted_it(store: Path) -> None:
+    """Ray Serve replaces a replica whose engine is silent for long."""
+    before = set(psutil.Process().children())
+    with cluster_of(store) as (cluster, one, _):
+        (member,) = cluster.members
+        assert member.silent_seconds() == 0
+        (engine,) = (
+            process
+            for process in psutil.Process().children()
+            if process not in before and "app.engine" in process.cmdline()
+        )
+        engine.kill()
+        until(lambda: member.silent_seconds() > 0.5)
+        until(lambda: member.silent_seconds() == 0)
+        assert version_of(one) == 1
 
 
 def test_a_version_at_a_url_reaches_the_copy_of_each_member(store: Path, tmp_path: Path) -> None:
