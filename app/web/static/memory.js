@@ -48,7 +48,7 @@ export function drawMemory({ layer, layers, network, directions }, words, cursor
     "div",
     { className: "memory" },
     element("h4", { textContent: say("memoryTitle", { network }) }),
-    element("p", { className: "hint", textContent: say("aboutUnits") }),
+    element("p", { className: "hint", textContent: ["aboutUnits", ...(Object.keys(parts).some((part) => GATES.has(part)) ? ["aboutGates"] : []), "aboutBoxes"].map((key) => say(key)).join(" ") }),
     diagram,
     element("div", { className: "choices" }, player(cursor, place, STEP_MILLISECONDS), ...choices),
     place,

@@ -35,12 +35,12 @@ export default {
   open: "units above 0.9",
   closed: "units below 0.1",
   extreme: "{value} (unit {unit})",
-  aboutUnits:
-    "A unit is one number of the state: a row below. A gate is a number from 0, closed, to 1, open, that the network computes for each " +
-    "unit at each token. The boxes fill with the mean of the shown units; signs do not count.",
+  aboutUnits: "A unit is one number of the state: a row below.",
+  aboutGates: "A gate is a number from 0, closed, to 1, open, that the network computes for each unit at each token.",
+  aboutBoxes: "Point at a word: the boxes fill with the mean of the shown units there; signs do not count.",
   unitCount: "Units",
   unitsMost: "the {units} that change most",
-  cellRests: "The cell: its gates fill with their values at the current token.",
+  cellRests: "The cell: its boxes fill with their values at the current token.",
   cellAt: "The cell at “{token}”: {gates}",
   stepReads: "reads “{token}”",
   stepWrites: "reads “{token}”, then writes “{written}”",
