@@ -48,6 +48,7 @@ export function compareJob() {
   };
   const ask = async ({ sources, names }, signal) => {
     const answers = await Promise.all(names.map((name) => read(name, sources, signal)));
+    job.showCode(); // of the requests that were answered: the text may have been too long to explain
     return { results: answers.flat() };
   };
   /** The answer of a network; of its usual layer if it lacks the chosen one. */

@@ -93,7 +93,6 @@ export class Job {
     if (running.signal.aborted) return;
     this.#running = null;
     this.#become({ ...state, seconds: seconds() });
-    this.showCode(); // the answer may have taken another request than the first
     if (document.activeElement === document.body) focused?.focus({ preventScroll: true });
     if ([0, 503].includes(state.problem?.status)) sayUnreached();
   }

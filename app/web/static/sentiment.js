@@ -52,7 +52,11 @@ export function sentimentJob() {
   const draw = once((result, text, isOneOfMany) => drawResult(result, text, isOneOfMany, memory));
   const job = new Job("sentiment", {
     request: () => ({ sources: [inputs()].flat(), steps: stepsOf(make, inputs()) }),
-    ask: ({ sources }, signal, progress) => inParts(sources, (part) => memory.asked(() => explained(make, part, (request) => post(request, signal))), progress),
+    ask: async ({ sources }, signal, progress) => {
+      const answer = await inParts(sources, (part) => memory.asked(() => explained(make, part, (request) => post(request, signal))), progress);
+      job.showCode(); // of the request that was answered: a text may have been too long to explain
+      return answer;
+    },
     draw: ({ results, sources }) => results.map((result, at) => draw(result, sources[at], sources.length > FEW)),
     summary: ({ results }) => results.map(verdict).join(". "),
     fields: { text: fieldOf(textarea), lines: fieldOf(lines), ...memory.fields, model: model.field },
