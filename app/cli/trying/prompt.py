@@ -173,9 +173,8 @@ class Prompt:
         with _mistakes_as_messages():
             try:
                 given = read_line(line, self._model)
-                if (
-                    self._task.streams and self._options.get("beams", 1) == 1
-                ):  # a beam search has no tokens before its end
+                is_searched = self._options.get("beams", 1) > 1  # a search has no tokens before its end
+                if self._task.streams and not is_searched:
                     self._stream(given, options)
                 else:
                     result = self._client.ask(self._task, given, **options)
