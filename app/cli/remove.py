@@ -9,10 +9,10 @@ from app.cli.store_option import store_option
 
 @click.command()
 @click.argument("name")
-@click.argument("version", type=click.IntRange(min=1))
+@click.argument("version", type=click.IntRange(min=1), required=False)
 @store_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def remove(name: str, version: int, store: Path, yes: bool) -> None:
+def remove(name: str, version: int | None, store: Path, yes: bool) -> None:
     """Remove a version from the model store.
 
     Unload the version first from each service that serves it.
@@ -20,9 +20,16 @@ def remove(name: str, version: int, store: Path, yes: bool) -> None:
     from app.store.listing import version_folders
     from app.store.publishing import remove_version
 
-    folder = version_folders(store).get(f"{name}/{version}")
+    folders = version_folders(store)
+    if version is None:
+        versions = sorted(int(folder.name) for folder in folders.values() if folder.parent.name == name)
+        if versions:
+            commands = ", ".join(f"`unroll remove {name} {number}`" for number in versions)
+            raise click.UsageError(f"say which version: {commands}")
+    folder = folders.get(f"{name}/{version}")
     if folder is None:
-        raise click.ClickException(f"{store} has no {name}/{version}; `unroll list` lists its versions")
+        asked = name if version is None else f"{name}/{version}"
+        raise click.ClickException(f"{store} has no {asked}; `unroll list` lists its versions")
     if not yes:
         click.confirm(f"Remove {folder} with all its files?", abort=True)
     remove_version(folder)

@@ -44,11 +44,13 @@ def test_verify_runs_every_version(store: Path) -> None:
 
 
 def test_remove_asks_first(store: Path) -> None:
+    assert "say which version: `unroll remove caption-en 1`" in run(store, "remove", "caption-en").output
     kept = CliRunner().invoke(main, ["remove", "caption-en", "1", "--store", str(store)], input="n\n")
     assert kept.exit_code == 1
     assert (store / "caption-en" / "1").is_dir()
     assert run(store, "remove", "caption-en", "1", "--yes").exit_code == 0
     assert not (store / "caption-en").exists()  # no empty folder
+    assert "has no caption-de;" in run(store, "remove", "caption-de").output
     assert "has no caption-en/1" in run(store, "remove", "caption-en", "1", "--yes").output
 
 
