@@ -243,6 +243,7 @@ def test_nothing_is_compared_before_the_models_are_known(visit: Visit) -> None:
 def test_a_network_can_be_left_out_of_the_comparison(visit: Visit) -> None:
     visit.go("/")
     section = job(visit, "RNN, GRU and LSTM on the same text")
+    expect(section).to_contain_text("They differ in more than the cell.")
     section.get_by_label("Text").fill(TEXT)
     section.get_by_role("checkbox", name="sentiment-en", exact=True).uncheck()
     button(section, "Compare").click()

@@ -29,12 +29,14 @@ const EXAMPLES = [
   ["en", "At first I was bored and wanted to leave, but then it became one of the best films I have ever seen."],
   ["en", "An awful film. My brother says that it is wonderful, the best of the year, but he is wrong."],
 ];
+const CELL = /\b(RNN|GRU|LSTM)( \(\w+\))?/; // in the words for an architecture
 const UNITS = 64; // of the memory of a network
 
 /** Connect the section. */
 export function compareJob() {
   const textarea = document.getElementById("compare-text");
   const choices = document.getElementById("compare-models");
+  const about = document.querySelector("#compare [data-say=compareAbout]");
   const memory = document.getElementById("compare-memory");
   const layers = new Map(); // the layer of a network that was chosen
   const { view, fields: viewed } = memoryView();
@@ -89,6 +91,8 @@ export function compareJob() {
   };
   whenModels(() => {
     job.setServed(comparable().length > 0);
+    about.dataset.say = alike().length ? "compareAbout" : "compareMixed";
+    about.textContent = say(about.dataset.say);
     offerModels();
   });
   memory.addEventListener("change", () => job.answered && job.run());
@@ -98,11 +102,22 @@ export function compareJob() {
   return job;
 }
 
-/** The models of the language with the most models. */
+/** The models that differ in the cell alone. */
+function alike() {
+  const most = largest(({ languages, architecture }) => `${languages[0]} ${architecture.replace(CELL, "")}`);
+  return new Set(most.map(({ architecture }) => architecture)).size > 1 ? most : [];
+}
+
+/** These, or without them the models of the language with the most models. */
 function comparable() {
-  const byLanguage = Map.groupBy(modelsOf("sentiment"), ({ languages }) => languages[0]);
-  const [most = []] = [...byLanguage.values()].sort((one, other) => other.length - one.length);
+  const most = alike().length ? alike() : largest(({ languages }) => languages[0]);
   return most.length > 1 ? most : [];
+}
+
+/** The models of sentiment of the largest group with an equal `key`. */
+function largest(key) {
+  const [most = []] = [...Map.groupBy(modelsOf("sentiment"), key).values()].sort((one, other) => other.length - one.length);
+  return most;
 }
 
 /** A box that puts `name` into `left`, or removes it. */

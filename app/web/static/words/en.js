@@ -99,9 +99,11 @@ export default {
   compareTitle: "RNN, GRU and LSTM on the same text",
   compareNav: "Compare",
   compareAbout:
-    "Networks with different cells read the text at once; each line shows one prediction after each word. They differ in more than " +
-    "the cell: the LSTM is wider and began as a language model. Each label is read from the maximum and the mean over all words, so " +
-    "even a plain RNN keeps an old word. No network is always right.",
+    "Networks of the same shape read the text at once; only the cell differs. Each line shows one prediction after each word. The " +
+    "included three had the same data and the same training, and the label comes from their last state: what they know of an old " +
+    "word has gone through their memory. No network is always right.",
+  compareMixed:
+    "Networks read the text at once; each line shows one prediction after each word. They differ in more than the cell. No network is always right.",
   compareLabel: "Text",
   compareRun: "Compare",
   otherLanguage: "The model reads {languages}: write the text in {languages}.",
