@@ -31,11 +31,10 @@ static float after(float x)
     return next.x;
 }
 
-/* The depth of 8-bit weights, filled up with zeros: whole tiles where there are products of 4, else whole vectors. */
+/* The depth of 8-bit weights, filled up with zeros to whole vectors of any set. */
 static int64_t grouped_depth(const struct unroll_matrix *matrix)
 {
-    const int64_t whole = matrix->level == AVX512_BF16 ? 64 : 16;
-    return (matrix->depth + whole - 1) / whole * whole;
+    return (matrix->depth + 15) / 16 * 16;
 }
 
 size_t factor_bytes(const struct unroll_matrix *matrix)
@@ -102,6 +101,20 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 
 #define NAME(x) x##_avx512_bf16
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx512vnni,avx2,fma,f16c")))
+
+/* As assembler, since GCC moves the sums of `_mm512_dpbusd_epi32` and `_mm512_dpbf16_ps` to other registers and to memory. */
+static inline __attribute__((always_inline)) TARGET __m512i add_products(__m512i sums, __m512i weights, __m512i factors)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(factors), "v"(weights));
+    return sums;
+}
+
+static inline __attribute__((always_inline)) TARGET __m512 add_pairs(__m512 sums, __m512 weights, __m512 factors)
+{
+    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sums) : "v"(factors), "v"(weights));
+    return sums;
+}
+
 #define PAIRS
 #undef GROUP
 #undef BYTES
@@ -109,7 +122,7 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #undef NARROW
 #define GROUP 4
 #define BYTES(p) _mm512_loadu_si512(p)
-#define PRODUCTS(s, w, f) _mm512_dpbusd_epi32(s, f, w)
+#define PRODUCTS(s, w, f) add_products(s, w, f)
 #define NARROW(p, x)                                                                                                  \
     _mm_storeu_si128((__m128i *)(void *)(p), _mm512_cvtepi32_epi8(_mm512_add_epi32(x, _mm512_set1_epi32(128))))
 #include "kernels.h"

@@ -27,11 +27,6 @@ class Level(IntEnum):
         """8-bit weights of a column that are multiplied together."""
         return 4 if self is Level.AVX512_BF16 else 2
 
-    @property
-    def whole_depth(self) -> int:
-        """8-bit weights have a depth that is a multiple of this."""
-        return 64 if self is Level.AVX512_BF16 else 16
-
 
 class MatrixFields(ctypes.Structure):
     """`struct unroll_matrix`."""

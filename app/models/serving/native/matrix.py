@@ -21,6 +21,7 @@ def columns(values: Tensor, gates: int, lanes: int) -> Tensor:
 
 
 _TYPES = (torch.float16, torch.float32, torch.bfloat16, torch.int8)  # in the order of `enum type`
+_WHOLE = 16  # 8-bit weights have a depth that is a multiple of this
 _DEEPEST = 65536  # for 8 bits: sums of more products may not fit int32, and such weights are float32
 
 
@@ -74,7 +75,7 @@ class Matrix:
             self._scales = columns(self._scales.unsqueeze(1), gates, lanes).flatten()
             self._offsets = (128 * panels.sum(1, dtype=torch.int32)).flatten()
             self.fields.scales, self.fields.offsets = self._scales.data_ptr(), self._offsets.data_ptr()
-            panels = grouped(panels, chosen.group, chosen.whole_depth)
+            panels = grouped(panels, chosen.group, _WHOLE)
         self.panels = grouped(panels, 2, 2) if dtype == torch.bfloat16 else panels
         self.fields.weights = self.panels.data_ptr()
 
