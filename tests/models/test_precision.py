@@ -22,8 +22,17 @@ from tests.tiny_numbers import number_drafts
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY, drafts
 
 CPU = torch.device("cpu")
-ALL = Capability(packed_float16=True, fused_lstm=True, bfloat16=True, native=("float16", "bfloat16", "int8"))
+ALL = Capability(
+    packed_float16=True,
+    fused_lstm=True,
+    bfloat16=True,
+    native=("float16", "bfloat16", "int8"),
+    bfloat16_pays=("onednn", "native"),
+)
 NONE = Capability(packed_float16=False, fused_lstm=False, bfloat16=False)
+needs_everything = pytest.mark.skipif(
+    precision.capability()._replace(bfloat16_pays=ALL.bfloat16_pays) != ALL, reason="needs a processor with everything"
+)
 
 NUMBERS = [draft for draft in number_drafts() if draft.source in ("series", "frames")]
 TOKENS = [*drafts(), *(draft for draft in number_drafts() if draft not in NUMBERS)]
@@ -152,7 +161,7 @@ def test_float16_has_no_bfloat16_in_it(draft: Manifest) -> None:
     assert "bfloat16" not in prepare(network_of(draft), "float16", CPU)
 
 
-@pytest.mark.skipif(precision.capability() != ALL, reason="needs a processor with everything")
+@needs_everything
 @every_packed_draft
 def test_words_say_what_was_chosen(draft: Manifest) -> None:
     network = network_of(draft)
@@ -160,14 +169,27 @@ def test_words_say_what_was_chosen(draft: Manifest) -> None:
     assert words.endswith("native recurrences and linear layers float16 weights")
     assert words == prepare(copy.deepcopy(network), "float16", CPU)
     words = prepare(copy.deepcopy(network), "bfloat16", CPU)
-    assert words == prepare(network, "auto", CPU)
+    assert words == prepare(network, "auto", CPU, able=ALL)
     assert words.endswith("native recurrences and linear layers bfloat16")
     assert ("ResNet bfloat16" in words) == (draft.image is not None)
     plain = [module for module in network.modules() if isinstance(module, nn.Embedding | Recurrent)]
     assert not plain  # float32 weights are let go
 
 
-@pytest.mark.skipif(precision.capability() != ALL, reason="needs a processor with everything")
+@needs_everything
+@every_packed_draft
+def test_auto_takes_bfloat16_only_where_it_pays(draft: Manifest) -> None:
+    network = network_of(draft)
+    slow = ALL._replace(bfloat16_pays=())
+    plain = prepare(copy.deepcopy(network), "auto", CPU, able=slow)
+    assert plain.endswith("native recurrences and linear layers float16 weights")
+    assert ("ResNet float32" in plain) == (draft.image is not None)
+    assert prepare(copy.deepcopy(network), "bfloat16", CPU, able=slow).endswith("linear layers bfloat16")
+    matrix_units = prepare(network, "auto", CPU, able=ALL._replace(bfloat16_pays=("onednn",)))
+    assert matrix_units == plain.replace("ResNet float32", "ResNet bfloat16")
+
+
+@needs_everything
 @every_packed_draft
 def test_without_bfloat16_kernels_onednn_has_it(draft: Manifest) -> None:
     able = ALL._replace(native=("float16", "int8"))

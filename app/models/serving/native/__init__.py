@@ -5,7 +5,7 @@ Elsewhere `app.models.serving.packed` does the same through torch, where torch c
 """
 
 from app.models.serving.native.cell import NativeCell, has_native_form
-from app.models.serving.native.library import Level, absence, best_level, levels
+from app.models.serving.native.library import Level, absence, best_level, levels, multiplies_pairs
 from app.models.serving.native.matrix import NativeLinear
 from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.native.rows import attend, draw, largest, most_probable, summed
@@ -30,5 +30,6 @@ __all__ = [
     "largest",
     "levels",
     "most_probable",
+    "multiplies_pairs",
     "summed",
 ]

@@ -40,7 +40,7 @@ static int64_t grouped_depth(const struct unroll_matrix *matrix)
 size_t factor_bytes(const struct unroll_matrix *matrix)
 {
     if (matrix->type == INT8)
-        return SCALE_BYTES + (size_t)grouped_depth(matrix) * (matrix->level == AVX512_BF16 ? 1 : 2);
+        return SCALE_BYTES + (size_t)grouped_depth(matrix) * (matrix->level == AVX512_VNNI ? 1 : 2);
     return matrix->type == BFLOAT16 ? (size_t)(matrix->depth + 15) / 16 * 16 * sizeof(uint16_t) : 0;
 }
 
@@ -99,10 +99,10 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #undef NAME
 #undef TARGET
 
-#define NAME(x) x##_avx512_bf16
+#define NAME(x) x##_avx512_vnni
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx512vnni,avx2,fma,f16c")))
 
-/* As assembler, since GCC moves the sums of `_mm512_dpbusd_epi32` and `_mm512_dpbf16_ps` to other registers and to memory. */
+/* The functions of this set may be called without avx512bf16, if they multiply no bfloat16. As assembler, since GCC moves the sums of `_mm512_dpbusd_epi32` and `_mm512_dpbf16_ps` to other registers and to memory. */
 static inline __attribute__((always_inline)) TARGET __m512i add_products(__m512i sums, __m512i weights, __m512i factors)
 {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(factors), "v"(weights));
@@ -217,11 +217,20 @@ EXPORT int unroll_level(void)
         return NONE;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512bw"))
         return AVX2;
-    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni") ? AVX512_BF16 : AVX512;
+    return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") ? AVX512_VNNI : AVX512;
+}
+
+/* Products of pairs of bfloat16: 0 if this processor has none, 2 if they are faster than those of float32, else 1. */
+EXPORT int unroll_pairs(void)
+{
+    __builtin_cpu_init();
+    if (unroll_level() != AVX512_VNNI || !__builtin_cpu_supports("avx512bf16"))
+        return 0;
+    return __builtin_cpu_is("amd") ? 2 : 1;
 }
 
 #define AT_LEVEL(level, name, ...)                                                                                    \
-    ((level) == AVX512_BF16 ? name##_avx512_bf16(__VA_ARGS__)                                                         \
+    ((level) == AVX512_VNNI ? name##_avx512_vnni(__VA_ARGS__)                                                         \
      : (level) == AVX512    ? name##_avx512(__VA_ARGS__)                                                              \
                             : name##_avx2(__VA_ARGS__))
 
@@ -290,6 +299,7 @@ static inline int32x4_t add_products(int32x4_t sum, int16x8_t weights, int16x8_t
 
 /* Every ARM64 processor has NEON. */
 EXPORT int unroll_level(void) { return NEON; }
+EXPORT int unroll_pairs(void) { return 0; }
 
 #define AT_LEVEL(level, name, ...) ((void)(level), name##_neon(__VA_ARGS__))
 
@@ -346,6 +356,7 @@ EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inpu
 #else
 
 EXPORT int unroll_level(void) { return NONE; }
+EXPORT int unroll_pairs(void) { return 0; }
 
 void step_rows(const struct unroll_cell *cell, int64_t count, struct cell_row *rows, void *scratch)
 {

@@ -5,7 +5,7 @@
    LANES               float32 numbers in a vector
    TILE_ROWS           rows that are summed together: sums, weights and one factor just fit in the registers
    vec                 a vector
-   PAIRS               defined if the set multiplies and adds pairs of bfloat16 (AVX512_BF16)
+   PAIRS               defined if the set may multiply and add pairs of bfloat16, see unroll_pairs
    GROUP               8-bit weights of a column that are multiplied together
    ivec                a vector of int32, as wide
    BYTES(p)            a vector of groups of 8-bit weights

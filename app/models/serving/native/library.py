@@ -14,7 +14,7 @@ class Level(IntEnum):
 
     AVX2 = 1
     AVX512 = 2
-    AVX512_BF16 = 3
+    AVX512_VNNI = 3
     NEON = 4
 
     @property
@@ -25,7 +25,7 @@ class Level(IntEnum):
     @property
     def group(self) -> int:
         """8-bit weights of a column that are multiplied together."""
-        return 4 if self is Level.AVX512_BF16 else 2
+        return 4 if self is Level.AVX512_VNNI else 2
 
 
 class MatrixFields(ctypes.Structure):
@@ -155,7 +155,7 @@ def _declared(path: Path) -> ctypes.CDLL | None:
         kernels = ctypes.CDLL(str(path))
     except OSError:  # built for another processor or C library
         return None
-    kernels.unroll_level.argtypes = ()
+    kernels.unroll_level.argtypes = kernels.unroll_pairs.argtypes = ()
     kernels.unroll_linear.argtypes = (POINTER(MatrixFields), *[c_void_p] * 2, c_int64, c_void_p, *[c_int64] * 3)
     kernels.unroll_run.argtypes = (POINTER(CellFields), POINTER(RunFields))
     kernels.unroll_attend.argtypes = (c_int, POINTER(AttentionFields))
@@ -184,6 +184,12 @@ def levels() -> tuple[Level, ...]:
     """The instruction sets that this processor has, the best one last."""
     best = best_level()
     return (best,) if best is Level.NEON else tuple(level for level in Level if best and level <= best)
+
+
+def multiplies_pairs(*, fast: bool = False) -> bool:
+    """Whether this processor multiplies pairs of bfloat16, and with `fast` faster than it multiplies float32."""
+    kernels = library()
+    return kernels is not None and kernels.unroll_pairs() > int(fast)
 
 
 def loaded() -> ctypes.CDLL:

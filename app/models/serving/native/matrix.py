@@ -3,7 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from app.models.serving.native.library import LayerFields, Level, MatrixFields, best_level, levels, loaded
+from app.models.serving.native.library import (
+    LayerFields,
+    Level,
+    MatrixFields,
+    best_level,
+    levels,
+    loaded,
+    multiplies_pairs,
+)
 
 
 def columns(values: Tensor, gates: int, lanes: int) -> Tensor:
@@ -51,7 +59,7 @@ class Matrix:
             raise RuntimeError("there is no native kernel for this processor")
         if dtype not in _TYPES:
             raise TypeError(f"weights must be packed as float16, float32, bfloat16 or int8, not as {dtype}")
-        if dtype == torch.bfloat16 and chosen is not Level.AVX512_BF16:
+        if dtype == torch.bfloat16 and not (chosen is Level.AVX512_VNNI and multiplies_pairs()):
             raise RuntimeError("there is no bfloat16 kernel for this processor")
         if weight.dim() != 2 or weight.shape[0] % gates or not weight.numel():
             raise ValueError(f"weight {tuple(weight.shape)} cannot be split into {gates} gates")

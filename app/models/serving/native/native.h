@@ -14,7 +14,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-enum level { NONE = 0, AVX2 = 1, AVX512 = 2, AVX512_BF16 = 3, NEON = 4 };
+enum level { NONE = 0, AVX2 = 1, AVX512 = 2, AVX512_VNNI = 3, NEON = 4 };
 enum type { FLOAT16 = 0, FLOAT32 = 1, BFLOAT16 = 2, INT8 = 3 };
 enum kind { LSTM = 0, GRU = 1, RNN_TANH = 2, RNN_RELU = 3 };
 
