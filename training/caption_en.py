@@ -236,6 +236,7 @@ RECIPE = Recipe(
         task="captioning",
         description="A photo described in one English sentence: ResNet-LSTM with attention over the image grid.",
         default=True,
+        precision="int8",
         target_language="en",
         architecture=CONFIG.architecture(),
         tokenizer=TokenizerUse(white_space="plain"),

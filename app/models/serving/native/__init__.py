@@ -8,7 +8,7 @@ from app.models.serving.native.cell import NativeCell, has_native_form
 from app.models.serving.native.library import Level, absence, best_level, levels, multiplies_pairs
 from app.models.serving.native.matrix import NativeLinear
 from app.models.serving.native.recurrent import NativeRecurrent
-from app.models.serving.native.rows import attend, draw, largest, most_probable, summed
+from app.models.serving.native.rows import attend, draw, in_bytes, largest, most_probable, summed
 
 
 def available() -> bool:
@@ -27,6 +27,7 @@ __all__ = [
     "best_level",
     "draw",
     "has_native_form",
+    "in_bytes",
     "largest",
     "levels",
     "most_probable",

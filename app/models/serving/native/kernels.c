@@ -89,6 +89,7 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #define AS_INT(x) _mm512_castps_si512(x)
 #define TO_FLOAT(x) _mm512_cvtepi32_ps(x)
 #define TO_INT(x) _mm512_cvtps_epi32(x)
+#define STORE_BYTES(p, x) _mm_storeu_si128((__m128i *)(void *)(p), _mm512_cvtepi32_epi8(x))
 #define GROUP 2
 #define BYTES(p) _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
 #define PRODUCTS(s, w, f) _mm512_add_epi32(s, _mm512_madd_epi16(w, f))
@@ -127,6 +128,7 @@ static inline __attribute__((always_inline)) TARGET __m512 add_pairs(__m512 sums
     _mm_storeu_si128((__m128i *)(void *)(p), _mm512_cvtepi32_epi8(_mm512_add_epi32(x, _mm512_set1_epi32(128))))
 #include "kernels.h"
 #undef PAIRS
+#undef STORE_BYTES
 #undef ivec
 #undef STRIP
 #undef IZERO
@@ -347,6 +349,12 @@ EXPORT void unroll_best(int level, const float *logits, int64_t count, int64_t s
     AT_LEVEL(level, best, logits, count, size, best, sums);
 }
 
+/* Numbers as the factors of a convolution in 8 bits, see `bytes` in kernels.h. */
+EXPORT float unroll_bytes(int level, int64_t size, const float *numbers, uint8_t *bytes, int32_t *zero)
+{
+    return AT_LEVEL(level, bytes, size, numbers, bytes, zero);
+}
+
 /* For tests: sigmoid (kind 0) or tanh (1). */
 EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)
 {
@@ -385,6 +393,11 @@ EXPORT void unroll_attend(int level, const struct unroll_attention *attention) {
 EXPORT void unroll_best(int level, const float *logits, int64_t count, int64_t size, int64_t *best, float *sums)
 {
     (void)level, (void)logits, (void)count, (void)size, (void)best, (void)sums;
+}
+
+EXPORT float unroll_bytes(int level, int64_t size, const float *numbers, uint8_t *bytes, int32_t *zero)
+{
+    return (void)level, (void)size, (void)numbers, (void)bytes, (void)zero, 0.0f;
 }
 
 EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)

@@ -1,7 +1,7 @@
 """The compiled kernels and their structures, for ctypes. ctypes releases the interpreter lock during a call."""
 
 import ctypes
-from ctypes import POINTER, c_int, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_float, c_int, c_int32, c_int64, c_void_p
 from enum import IntEnum
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -169,6 +169,8 @@ def _declared(path: Path) -> ctypes.CDLL | None:
         pool.restype = None
     kernels.unroll_activate.argtypes = (c_int, c_int, c_int64, c_void_p, c_void_p)
     kernels.unroll_activate.restype = None
+    kernels.unroll_bytes.argtypes = (c_int, c_int64, c_void_p, c_void_p, POINTER(c_int32))
+    kernels.unroll_bytes.restype = c_float
     return kernels
 
 
