@@ -13,7 +13,7 @@ from app.cli.store_option import store_option
 @store_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def remove(name: str, version: int | None, store: Path, yes: bool) -> None:
-    """Remove a version from the model store.
+    """Remove a version from the model store: NAME VERSION or NAME/VERSION.
 
     Unload the version first from each service that serves it.
     """
@@ -21,6 +21,9 @@ def remove(name: str, version: int | None, store: Path, yes: bool) -> None:
     from app.store.publishing import remove_version
 
     folders = version_folders(store)
+    if version is None and name in folders:
+        folder = folders[name]
+        name, version = folder.parent.name, int(folder.name)
     if version is None:
         versions = sorted(int(folder.name) for folder in folders.values() if folder.parent.name == name)
         if versions:

@@ -58,6 +58,11 @@ class RemoteFiles:
         files, path = fsspec.core.url_to_fs(self.url)
         return files, str(path).rstrip("/")
 
+    @property
+    def _from_the_beginning(self) -> dict[str, int]:
+        """Options of `open`: a simple HTTP server sends whole files only, and files are read from the beginning."""
+        return {"block_size": 0} if self._protocol in ("http", "https") else {}
+
     def forget(self) -> None:
         """Drop cached listings."""
         with self._as_unreachable():
@@ -82,7 +87,7 @@ class RemoteFiles:
         """The content of a file, or its first `limit` bytes and one more."""
         with self._as_unreachable():
             files, base = self._file_system
-            with files.open(f"{base}/{path}", "rb") as source:
+            with files.open(f"{base}/{path}", "rb", **self._from_the_beginning) as source:
                 content: bytes = source.read(limit + 1)
             return content
 
@@ -90,7 +95,7 @@ class RemoteFiles:
         """Download a file to `target`, or its first `limit` bytes and one more."""
         with self._as_unreachable():
             files, base = self._file_system
-            with files.open(f"{base}/{path}", "rb") as source, target.open("wb") as file:
+            with files.open(f"{base}/{path}", "rb", **self._from_the_beginning) as source, target.open("wb") as file:
                 remaining = limit + 1
                 while remaining and (chunk := source.read(min(remaining, _CHUNK))):
                     file.write(chunk)

@@ -4,7 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import CliRunner, Result
@@ -73,6 +76,18 @@ def test_a_store_at_a_url_gives_chosen_models(checkout: Path, tmp_path: Path) ->
     assert ran.exit_code == 0, ran.output
     assert [path.name for path in store.iterdir()] == ["sentiment-en"]
     assert read_store(store).broken == ()
+
+
+def test_a_simple_http_server_gives_all(checkout: Path, tmp_path: Path) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(checkout))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        ran = pull(tmp_path / "store", "--from", f"http://127.0.0.1:{server.server_port}/model_store")
+        server.shutdown()
+    assert ran.exit_code == 0, ran.output
+    assert ran.output.splitlines()[:2] == ["caption-en/1\tcopied", "sentiment-en/1\tcopied"]
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == list(NAMES)
+    assert read_store(tmp_path / "store").broken == ()
 
 
 def test_a_damaged_file_is_not_copied_and_the_others_are(checkout: Path, tmp_path: Path) -> None:

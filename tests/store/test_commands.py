@@ -58,7 +58,7 @@ def test_remove_keeps_the_folder_of_other_versions(store: Path) -> None:
     model = store / "caption-en"
     shutil.copytree(model / "1", model / "2")
     model.joinpath("default.json").write_text('{"version": 1}')
-    assert run(store, "remove", "caption-en", "2", "--yes").exit_code == 0
+    assert run(store, "remove", "caption-en/2", "--yes").exit_code == 0
     assert {path.name for path in model.iterdir()} == {"1", "default.json"}
     assert run(store, "remove", "caption-en", "1", "--yes").exit_code == 0
     assert not model.exists()

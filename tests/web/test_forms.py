@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from app.api.pages import WEB_ASSETS
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import running
@@ -272,6 +273,17 @@ def test_a_picture_is_taken_wherever_it_is_dropped(visit: Visit, picture: Path) 
     visit.check()
 
 
+def test_an_animation_dropped_beside_the_box_of_clips_is_a_clip(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "Clips")
+    expect(section.locator(".film canvas")).to_have_count(6)
+    clip = (WEB_ASSETS / "example-clip.webp").read_bytes()
+    visit.page.evaluate(DROP, ["#clip h2", "moved.webp", "image/webp", list(clip)])
+    expect(section.locator(".name")).to_contain_text("moved.webp")
+    expect(job(visit, "Caption").locator(".name")).not_to_contain_text("moved.webp")
+    visit.check()
+
+
 def test_a_photo_above_the_limit_is_scaled_down(visit: Visit, tmp_path: Path) -> None:
     large = tmp_path / "large.png"
     Image.effect_noise((5200, 2600), 60).save(large)  # 13 megapixels
@@ -317,6 +329,8 @@ def test_a_file_that_no_form_takes_is_said_and_a_table_goes_to_the_forecast(visi
     visit.go("/")
     visit.page.evaluate(DROP, ["#sentiment textarea", "paper.pdf", "application/pdf", list(b"%PDF-1.7")])
     expect(job(visit, "Sentiment").locator(".problem")).to_contain_text("paper.pdf")
+    visit.page.evaluate(DROP, ["h1", "letter.docx", "application/msword", list(b"PK")])
+    expect(visit.page.locator(".problem").filter(has_text="letter.docx")).to_be_in_viewport()
     table = "temp_max,temp_min\n" + "\n".join(f"{20 + day},{10 + day}" for day in range(12))
     visit.page.evaluate(DROP, ["#sentiment textarea", "weather.csv", "text/csv", list(table.encode())])
     expect(job(visit, "Forecast").locator("textarea")).to_have_value(re.compile("^temp_max,temp_min"))

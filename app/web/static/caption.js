@@ -2,7 +2,7 @@
 
 import { disclosure, element, table } from "./dom.js";
 import { ofTask, showDomain } from "./domain.js";
-import { isImage, takeFiles } from "./files.js";
+import { isImage, mayBeImage, takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { memorySwitch } from "./memoryswitch.js";
 import { modelChoice } from "./modelchoice.js";
@@ -69,7 +69,7 @@ export function captionJob() {
     take({ name: chosen.name, files: [file], ...sizes });
     section.scrollIntoView({ block: "nearest" });
   };
-  takeFiles(section.querySelector(".zone"), document.getElementById("caption-file"), ([file]) => takeFile(file), { everywhere: (files) => files.length === 1 && isImage(files[0]) && files[0].type !== "image/gif" });
+  takeFiles(section.querySelector(".zone"), document.getElementById("caption-file"), ([file]) => takeFile(file), { accepts: mayBeImage, everywhere: (files) => files.length === 1 && isImage(files[0]) && files[0].type !== "image/gif" });
   takePasted(takeFile);
   whenSpoken(describe);
   showDomain(job.form, ofTask("captioning"), () => model.field.get());

@@ -3,7 +3,7 @@
 import { asFiles, framesOf, sampled } from "./clipfiles.js";
 import { disclosure, element, said, table } from "./dom.js";
 import { showDomain } from "./domain.js";
-import { isImage, takeFiles } from "./files.js";
+import { isImage, mayBeImage, takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
 import { memorySwitch } from "./memoryswitch.js";
@@ -105,7 +105,7 @@ export function clipJob() {
     job.run();
     zone.scrollIntoView({ block: "nearest" });
   };
-  takeFiles(zone, file, takeFrames, { everywhere: (files) => files.every(isImage) && (files.length > 1 || files[0].type === "image/gif") });
+  takeFiles(zone, file, takeFrames, { accepts: mayBeImage, everywhere: (files) => files.every(isImage) && (files.length > 1 || files[0].type === "image/gif") });
   reverse.addEventListener("click", () => reorder(clip.order === "clipReversed" ? "" : "clipReversed", (frames) => frames.toReversed()));
   shuffle.addEventListener("click", () => reorder("clipShuffled", shuffled));
   whenModels(() => {

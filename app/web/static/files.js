@@ -30,6 +30,11 @@ export function isImage({ type }) {
   return type.startsWith("image/");
 }
 
+/** Whether a file is an image, or of a type that the browser does not know. */
+export function mayBeImage(file) {
+  return !file.type || isImage(file);
+}
+
 function isText(file) {
   return !isTable(file) && (file.type.startsWith("text/") || /\.(txt|md|json|log)$/i.test(file.name));
 }
@@ -45,21 +50,26 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     const inside = zones.find(({ zone }) => zone.contains(event.target));
+    const section = event.target.closest("section");
     const going = name === "drop" || (name === "dragleave" && !event.relatedTarget);
     document.body.classList.toggle("dragging", !going);
     for (const { zone } of zones) zone.classList.toggle("over", !going && zone === inside?.zone);
-    if (name === "drop") drop(inOrder(event.dataTransfer.files), inside, event.target.closest("section"));
+    if (name === "drop") drop(inOrder(event.dataTransfer.files), inside, section);
   });
 }
 
-/** Give files to the zone that takes them, or say in `section` that none does. */
+/** Give files to the zone that takes them: the one `inside` which they are, another of `section`, or one that takes files from everywhere. Else say that none does. */
 function drop(files, inside, section) {
   if (!files.length) return;
-  const fits = inside?.accepts(files[0]);
-  const taker = fits ? inside : zones.find(({ zone, everywhere }) => zone.checkVisibility() && everywhere(files));
+  const near = zones.filter(({ zone }) => section?.contains(zone));
+  const seen = zones.filter(({ zone }) => zone.checkVisibility());
+  const taker = [inside, ...near].find((one) => one?.accepts(files[0])) ?? seen.find(({ everywhere }) => everywhere(files));
   if (taker) return taker.take(files);
   const problem = { slug: "file-not-taken", advice: "fileNotTaken", values: { name: files[0].name } };
-  section?.querySelector(".error")?.replaceChildren(drawProblem(problem));
+  const places = [...(section?.querySelectorAll(".error") ?? []), ...document.querySelectorAll(".job .error")];
+  const place = places.find((one) => one.parentElement.checkVisibility());
+  place?.replaceChildren(drawProblem(problem));
+  place?.scrollIntoView({ block: "nearest" });
 }
 
 /** Files by name, with the numbers in names in their order: 2.png before 10.png. */
