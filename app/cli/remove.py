@@ -21,9 +21,8 @@ def remove(name: str, version: int | None, store: Path, yes: bool) -> None:
     from app.store.publishing import remove_version
 
     folders = version_folders(store)
-    if version is None and name in folders:
-        folder = folders[name]
-        name, version = folder.parent.name, int(folder.name)
+    if version is None and (of_version := folders.get(name)):
+        name, version = of_version.parent.name, int(of_version.name)
     if version is None:
         versions = sorted(int(folder.name) for folder in folders.values() if folder.parent.name == name)
         if versions:

@@ -94,8 +94,8 @@ def new_page(browser: Browser, **context: Any) -> Page:
 
 
 def _without_policy(route: Route) -> None:
-    """A document without its content security policy, which Chromium's tests keep: Playwright evaluates by `eval`, which
-    the policy forbids, and `bypass_csp` does nothing in Firefox."""
+    """A document without its content security policy, which Chromium's tests keep. Playwright evaluates by `eval`,
+    which the policy forbids, and `bypass_csp` does nothing in Firefox."""
     response = route.fetch()
     kept = {name: value for name, value in response.headers.items() if name != "content-security-policy"}
     route.fulfill(response=response, headers=kept)

@@ -30,8 +30,9 @@ class EightBitConvolution(nn.Module):
         if not self._is_packed:
             self.weight = torch.ops.onednn.qconv_prepack(self.weight, self.scales, 1, 0, *self._places, values.shape)
             self._is_packed = True
-        how = (1, 0, torch.float32, "relu" if relu else "none", [], "")
+        image, weights = (values, scale, zero), (self.weight, self.scales, self.zeros, self.bias)
+        after = "relu" if relu else "none"
         found: Tensor = torch.ops.onednn.qconv2d_pointwise(
-            values, scale, zero, self.weight, self.scales, self.zeros, self.bias, *self._places, *how
+            *image, *weights, *self._places, 1, 0, torch.float32, after, [], ""
         )
         return found
