@@ -24,6 +24,10 @@ class EightBitConvolution(nn.Module):
         zeros = torch.zeros(len(scales), dtype=torch.int32)
         for name, tensor in (("weight", values.view_as(weight)), ("scales", scales), ("bias", bias), ("zeros", zeros)):
             self.register_buffer(name, tensor.clone(), persistent=False)
+        self.weight: Tensor
+        self.scales: Tensor
+        self.bias: Tensor
+        self.zeros: Tensor
 
     def forward(self, features: Tensor, relu: bool) -> Tensor:
         values, scale, zero = in_bytes(features)
