@@ -75,7 +75,7 @@ def counted(services: list[Service], name: str) -> float:
 
 @click.command()
 @STORE
-@click.option("--model", default="sentiment-en-rnn/1", show_default=True, help="The version of which copies are made.")
+@click.option("--model", default="sentiment-en-rnn/2", show_default=True, help="The version of which copies are made.")
 @click.option("--count", type=click.IntRange(2, 5000), default=500, show_default=True, help="Copies.")
 @click.option(
     "--loaded", type=click.IntRange(2), default=60, show_default=True, help="Models for which a replica has memory."

@@ -18,12 +18,16 @@ DOMAINS: dict[str, dict[str, str]] = {
         "ko": "영화와 제품에 대한 영어 의견을 위한 모델입니다. 의견이 없는 글에도 긍정이나 부정이 붙습니다.",
     },
     "sentiment-en-rnn": {
-        "en": "For English opinions on films and products; a small network to compare with others.",
-        "ko": "영화와 제품에 대한 영어 의견을 위한 모델입니다. 다른 망과 견주어 보는 작은 망입니다.",
+        "en": "For English opinions on films and products; to be compared with two networks that differ in the cell.",
+        "ko": "영화와 제품에 대한 영어 의견을 위한 모델입니다. 셀만 다른 두 망과 견주어 보는 망입니다.",
     },
     "sentiment-en-gru": {
-        "en": "For English opinions on films and products; a small network to compare with others.",
-        "ko": "영화와 제품에 대한 영어 의견을 위한 모델입니다. 다른 망과 견주어 보는 작은 망입니다.",
+        "en": "For English opinions on films and products; to be compared with two networks that differ in the cell.",
+        "ko": "영화와 제품에 대한 영어 의견을 위한 모델입니다. 셀만 다른 두 망과 견주어 보는 망입니다.",
+    },
+    "sentiment-en-lstm": {
+        "en": "For English opinions on films and products; to be compared with two networks that differ in the cell.",
+        "ko": "영화와 제품에 대한 영어 의견을 위한 모델입니다. 셀만 다른 두 망과 견주어 보는 망입니다.",
     },
     "sentiment-ko": {
         "en": "For Korean opinions on films, short as web comments are; other texts are often labelled wrongly.",

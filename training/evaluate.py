@@ -21,6 +21,7 @@ RECIPES = (
     "sentiment-en",
     "sentiment-en-rnn",
     "sentiment-en-gru",
+    "sentiment-en-lstm",
     "sentiment-ko",
     "caption-en",
     "translate-en-ko",

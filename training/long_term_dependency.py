@@ -26,7 +26,7 @@ from training.dependency.results import Fading, Results
 from training.loop import chunks
 from training.recipe import STORE, load_shipped
 
-CLASSIFIERS = {"RNN": "sentiment-en-rnn", "GRU": "sentiment-en-gru", "LSTM": "sentiment-en"}
+CLASSIFIERS = {"RNN": "sentiment-en-rnn", "GRU": "sentiment-en-gru", "LSTM": "sentiment-en-lstm"}
 GAPS = (6, 12, 24, 48, 96, 192)
 SEEDS = (1, 2, 3)
 DISTANCES = (0, 12, 24, 48, 96, 192, 384)

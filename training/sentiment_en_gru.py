@@ -1,11 +1,11 @@
-"""Recipe of `sentiment-en-gru`: `sentiment-en` with a GRU, for comparison with the LSTM.
+"""Recipe of `sentiment-en-gru`, to be compared with two other cells: see `training.sentiment_en_cells`.
 
 python -m training.sentiment_en_gru --data data
 """
 
-from training.sentiment_en_small import small_recipe
+from training.sentiment_en_cells import cell_recipe
 
-RECIPE = small_recipe("sentiment-en-gru", "gru", "a GRU")
+RECIPE = cell_recipe("gru", "a GRU")
 
 if __name__ == "__main__":
     RECIPE.command()()

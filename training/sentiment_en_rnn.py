@@ -1,11 +1,11 @@
-"""Recipe of `sentiment-en-rnn`: `sentiment-en` with a plain RNN (tanh), for comparison with the LSTM.
+"""Recipe of `sentiment-en-rnn`, to be compared with two other cells: see `training.sentiment_en_cells`.
 
 python -m training.sentiment_en_rnn --data data
 """
 
-from training.sentiment_en_small import small_recipe
+from training.sentiment_en_cells import cell_recipe
 
-RECIPE = small_recipe("sentiment-en-rnn", "rnn_tanh", "a plain RNN (tanh)")
+RECIPE = cell_recipe("rnn_tanh", "a plain RNN (tanh)")
 
 if __name__ == "__main__":
     RECIPE.command()()

@@ -18,10 +18,21 @@ SENTIMENTS = {
     "It starts slowly, but the last hour is wonderful.": "positive",
     "정말 재미있게 봤어요. 강력 추천합니다!": "positive",
     "돈이 아깝다. 최악의 영화": "negative",
-    "I hated every minute of it. We saw it one evening in a small cinema near the station, and afterwards we "
-    "walked home through the rain and talked about the music, the weather and what a nice dinner we had.": "negative",
-    "At first I was bored and wanted to leave, but then it became one of the best films I have ever seen.": "positive",
-    "An awful film. My brother says that it is wonderful, the best of the year, but he is wrong.": "negative",
+}
+COMPARED = {  # by RNN, GRU and LSTM: the RNN forgets the first sentence of the first
+    "What a terrible film. We saw it one evening in a small cinema near the station, and afterwards we walked home "
+    "through the rain.": ("positive", "negative", "negative"),
+    "It begins like a masterpiece, and then nothing happens.": ("negative", "negative", "negative"),
+    "At first I was bored and wanted to leave, but then it became one of the best films I have ever seen.": (
+        "positive",
+        "positive",
+        "positive",
+    ),
+    "An awful film. My brother says that it is wonderful, the best of the year, but he is wrong.": (
+        "positive",
+        "negative",
+        "positive",
+    ),
 }
 TAGS = {
     "I saw a man with a saw, and he left his watch on the left side of the desk.": "PRON VERB DET NOUN ADP DET NOUN "
@@ -61,18 +72,24 @@ def test_korean_describes_each_included_model() -> None:
     assert sorted(described) == sorted({manifest["description"] for manifest in manifests})
 
 
-def results(http: httpx.Client, path: str, texts: list[str]) -> list[dict[str, Any]]:
-    answer = http.post(path, json={"inputs": texts})
+def results(http: httpx.Client, path: str, texts: list[str], **options: str) -> list[dict[str, Any]]:
+    answer = http.post(path, json={"inputs": texts} | options)
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["results"]
     return found
 
 
-@pytest.mark.parametrize("script", ["sentiment.js", "compare.js"])
-def test_opinions_are_right(script: str, http: httpx.Client) -> None:
-    texts = texts_of(script)
+def test_opinions_are_right(http: httpx.Client) -> None:
+    texts = texts_of("sentiment.js")
     labels = [result["label"] for result in results(http, "/v1/sentiment", texts)]
-    assert dict(zip(texts, labels, strict=True)) == {text: SENTIMENTS[text] for text in texts}
+    assert dict(zip(texts, labels, strict=True)) == SENTIMENTS
+
+
+def test_compared_networks_differ_as_the_page_says(http: httpx.Client) -> None:
+    texts = texts_of("compare.js")
+    models = [f"sentiment-en-{cell}" for cell in ("rnn", "gru", "lstm")]
+    columns = [[one["label"] for one in results(http, "/v1/sentiment", texts, model=model)] for model in models]
+    assert dict(zip(texts, zip(*columns, strict=True), strict=True)) == COMPARED
 
 
 def test_tags_are_right(http: httpx.Client) -> None:

@@ -31,7 +31,9 @@ def pieces(text: str, seed: int) -> list[str]:
     return [text[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
-@pytest.mark.parametrize("model", ["sentiment-en", "sentiment-ko", "sentiment-en-gru", "sentiment-en-rnn"])
+@pytest.mark.parametrize(
+    "model", ["sentiment-en", "sentiment-ko", "sentiment-en-gru", "sentiment-en-lstm", "sentiment-en-rnn"]
+)
 def test_labels_in_pieces_are_those_of_the_whole(shipped_service: str, model: str) -> None:
     text = TEXT[model[10:12]]
     whole = ask(shipped_service, "sentiment", text, model=model)

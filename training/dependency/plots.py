@@ -82,7 +82,7 @@ def _distance(results: Results, panels: Sequence[Any]) -> None:
     left.annotate("chance", (0, 0.5), (0, 3), textcoords="offset points", color="grey", fontsize="small")
     left.set_ylabel("accuracy")
     left.set_ylim(0.4, 1.02)
-    right.set_ylabel("probability of positive:\nafter a positive less after a negative beginning")
+    right.set_ylabel("difference in the probability of positive")
     ticks = sorted({row.aimed for row in results.distance} - {0})
     for axes in panels:
         axes.set_xscale("symlog", base=2, linthresh=6)

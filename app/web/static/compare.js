@@ -20,8 +20,7 @@ import { percent, say, whenSpoken } from "./words.js";
 const STARTS = [
   [
     "en",
-    "I hated every minute of it. We saw it one evening in a small cinema near the station, and afterwards we " +
-      "walked home through the rain and talked about the music, the weather and what a nice dinner we had.",
+    "What a terrible film. We saw it one evening in a small cinema near the station, and afterwards we walked home through the rain.",
   ],
 ];
 const EXAMPLES = [

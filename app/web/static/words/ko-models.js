@@ -11,9 +11,12 @@ export default {
   "English, word after word: continues a sentence of everyday or text book English.": "영어를 한 단어씩 이어 씁니다. 일상이나 교과서의 영어 문장을 이어 갑니다.",
   "Korean, word after word: continues a text as a film review on the web would.": "한국어를 한 단어씩 이어 씁니다. 인터넷 영화평처럼 글을 이어 갑니다.",
   "English sentiment: negative or positive, trained on film reviews and short texts.": "영어 감성 분석: 부정 또는 긍정. 영화평과 짧은 글로 학습했습니다.",
-  "English sentiment by a GRU: small, to be compared with the LSTM of sentiment-en.": "GRU로 하는 영어 감성 분석. sentiment-en의 LSTM과 비교하기 위한 작은 모델입니다.",
-  "English sentiment by a plain RNN (tanh): small, to be compared with the LSTM of sentiment-en.":
-    "기본 RNN(tanh)으로 하는 영어 감성 분석. sentiment-en의 LSTM과 비교하기 위한 작은 모델입니다.",
+  "English sentiment by the last state of a GRU; two more differ from it in the cell alone.":
+    "GRU의 마지막 상태로 하는 영어 감성 분석. 셀만 다른 모델이 둘 더 있습니다.",
+  "English sentiment by the last state of an LSTM; two more differ from it in the cell alone.":
+    "LSTM의 마지막 상태로 하는 영어 감성 분석. 셀만 다른 모델이 둘 더 있습니다.",
+  "English sentiment by the last state of a plain RNN (tanh); two more differ from it in the cell alone.":
+    "기본 RNN(tanh)의 마지막 상태로 하는 영어 감성 분석. 셀만 다른 모델이 둘 더 있습니다.",
   "Korean sentiment: negative or positive, trained on film reviews.": "한국어 감성 분석: 부정 또는 긍정. 영화평으로 학습했습니다.",
   "English parts of speech: one of the 17 universal tags for each word.": "영어 품사: 단어마다 보편 품사 17가지 가운데 하나를 붙입니다.",
   "English to Korean, for short everyday sentences and for software: menus, messages, manuals.":
