@@ -13,9 +13,9 @@ from app.cli.store_option import store_option
 @store_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def remove(name: str, version: int | None, store: Path, yes: bool) -> None:
-    """Remove a version from the model store: NAME VERSION or NAME/VERSION.
+    """Remove a version from the model store.
 
-    Unload the version first from each service that serves it.
+    NAME VERSION or NAME/VERSION. Unload the version first from each service that serves it.
     """
     from app.store.listing import version_folders
     from app.store.publishing import remove_version
