@@ -60,7 +60,7 @@ def measure(store: Path, count: int, asked: int, *options: str) -> Figures:
 
 @click.command()
 @STORE
-@click.option("--model", default="sentiment-en/1", show_default=True, help="The version of which copies are made.")
+@click.option("--model", default="sentiment-en/2", show_default=True, help="The version of which copies are made.")
 @click.option("--count", type=click.IntRange(1, 5000), default=500, show_default=True)
 @click.option("--asked", type=click.IntRange(1), default=60, show_default=True, help="Versions that are asked.")
 @click.option("--models-memory", type=int, help="Bytes of loaded models, as in `unroll serve`.")
