@@ -26,6 +26,7 @@ _MARKS = (
     "updated",
     "created",
 )
+_EXTRAS = {"http": "remote", "https": "remote", "s3": "s3", "gs": "gs", "gcs": "gs"}  # of a protocol
 _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS and STORAGE_EMULATOR_HOST",
@@ -48,7 +49,9 @@ class RemoteFiles:
         try:
             fsspec.get_filesystem_class(self._protocol)
         except (ImportError, ValueError) as error:
-            raise StoreUnreachable(f"{url} cannot be read: {error}") from error
+            extra = _EXTRAS.get(self._protocol) if isinstance(error, ImportError) else None
+            what = f": pip install 'unroll-serve[{extra}]'" if extra else ""
+            raise StoreUnreachable(f"{url} cannot be read: {error}{what}") from error
 
     @cached_property
     def _file_system(self) -> tuple[Any, str]:

@@ -90,6 +90,15 @@ def test_a_simple_http_server_gives_all(checkout: Path, tmp_path: Path) -> None:
     assert read_store(tmp_path / "store").broken == ()
 
 
+def test_an_extra_that_is_missing_is_named(tmp_path: Path) -> None:
+    without = "import sys; sys.modules['aiohttp'] = None; from app.cli.main import main; main()"
+    arguments = ["pull", "--from", "http://127.0.0.1:9", "--store", str(tmp_path)]
+    ran = subprocess.run([sys.executable, "-c", without, *arguments], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "pip install 'unroll-serve[remote]'" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_a_damaged_file_is_not_copied_and_the_others_are(checkout: Path, tmp_path: Path) -> None:
     weights = checkout / "model_store/caption-en/1" / WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
