@@ -27,7 +27,7 @@ from tests.conftest import PATIENCE
 from tests.engine.test_client import ENDLESS, LABEL, SOURCE, TRANSLATE, kill, running, until
 
 AHEAD = 100_000.0  # seconds of another machine's clock
-LONG = Decode(max_tokens=1000, forbidden=[0])  # not by the native unit, which ends before a status comes
+LONG = Decode(max_tokens=4000, forbidden=[0])  # lasts several statuses; the native unit would end before one comes
 
 
 @pytest.fixture
