@@ -73,6 +73,11 @@ class RequestContext:
         """When an engine began the first of its inputs, on the clock of `time.monotonic`."""
         return min((one.started for one in self.executions if one.started), default=None)
 
+    @property
+    def ended_at(self) -> float | None:
+        """When an engine ended the last of its inputs, on the clock of `time.monotonic`."""
+        return max((one.ended for one in self.executions), default=None)
+
     def headers(self, now: float) -> list[tuple[bytes, bytes]]:
         """Headers of its response, with the times known when it starts."""
         seconds = self.engine_seconds | {"total": now - self.started}
@@ -80,6 +85,7 @@ class RequestContext:
         return [(b"x-request-id", self.id.encode()), (b"server-timing", timing.encode())]
 
 
+ARRIVED = "unroll.arrived"  # key of the time in an ASGI scope at which the server had read the head of a request
 REQUEST_CONTEXT: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
 
 
@@ -90,9 +96,9 @@ def note_problem(kind: str) -> None:
         context.problem = kind
 
 
-def context_of(headers: list[tuple[bytes, bytes]]) -> RequestContext:
-    """The context of a request that just arrived, from its headers."""
-    context = RequestContext("", time.monotonic())
+def context_of(headers: list[tuple[bytes, bytes]], arrived: float | None = None) -> RequestContext:
+    """The context of a request from its headers. It `arrived` at a time of `time.monotonic`, by default now."""
+    context = RequestContext("", time.monotonic() if arrived is None else arrived)
     for name, value in headers:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
             context.id = value.decode()

@@ -23,10 +23,11 @@ _LARGE = 0.25  # share of the pending steps that makes a request large
 class Ticket:
     """A request to a task, with its share of the counts. Close it when the request ends."""
 
-    __slots__ = ("_admission", "inputs", "is_answered", "read_at", "steps")
+    __slots__ = ("_admission", "inputs", "is_answered", "read_at", "steps", "waited")
 
-    def __init__(self, admission: "Admission") -> None:
+    def __init__(self, admission: "Admission", arrived: float | None = None) -> None:
         self._admission = admission
+        self.waited = 0.0 if arrived is None else admission.seconds_since(arrived)  # until the application began
         self.inputs = 0
         self.steps = 0.0
         self.read_at: float | None = None  # when its body had been read; before that it counts as nothing
@@ -40,11 +41,13 @@ class Ticket:
         """Count the cost of the inputs. Raises Overloaded for a large request that does not fit beside the others."""
         self._admission.add_steps(self, steps)
 
-    def answered(self, started_at: float | None) -> None:
-        """Note an answer, and when an engine began the request on the clock of `time.monotonic`."""
+    def answered(self, started_at: float | None, ended_at: float | None = None) -> None:
+        """Note an answer, and when an engine began the request on the clock of `time.monotonic`. With `ended_at`, when
+        the engine ended it, the time since then counts as a queue, too: that of answers in a busy front end."""
         self.is_answered = True
         if started_at is not None and self.read_at is not None:
-            self._admission.window.measure(started_at - self.read_at)
+            since = 0.0 if ended_at is None else self._admission.seconds_since(ended_at)
+            self._admission.window.measure(self.waited + started_at - self.read_at + since)
 
     def close(self) -> None:
         """Remove the request from the counts, answered or not."""
@@ -73,7 +76,7 @@ class Admission:
         self._updated = clock()
         self._weight = 0.0  # of the measured seconds, at most 1
         self._answered_steps = 0.0  # cell steps answered, weighted
-        self._answer_seconds = 0.0  # mean time from the body to the answer
+        self._answer_seconds = 0.0  # mean time to the answer, without that in which the body came
 
     def refuses(self, seconds: float, *, entering: int = 0) -> bool:
         """Whether a request with a timeout of `seconds` should be refused before its body is read. `entering` requests
@@ -82,6 +85,10 @@ class Admission:
             self.window.note_need()
             return True
         return self._is_full(1 + entering) or self.is_too_late(seconds, entering)
+
+    def seconds_since(self, moment: float) -> float:
+        """Seconds since a moment on the clock of `time.monotonic`."""
+        return max(0.0, self._clock() - moment)
 
     def admit(self, ticket: Ticket, inputs: int) -> None:
         if self._is_full(inputs):
@@ -120,7 +127,7 @@ class Admission:
         self._update()
         if ticket.is_answered:
             self._answered_steps += ticket.steps
-            took = self._updated - ticket.read_at
+            took = ticket.waited + self._updated - ticket.read_at
             self._answer_seconds = (
                 self._answer_seconds + _LATEST * (took - self._answer_seconds) if self._answer_seconds else took
             )

@@ -174,7 +174,7 @@ class Service:
             raise
         return Terms(
             priority=options.priority,
-            deadline=time.monotonic() + seconds,
+            deadline=time.monotonic() + seconds - ticket_of(request).waited,
             client=client_of(request),
             group=next(self._groups),
         )
@@ -250,7 +250,8 @@ class Service:
             await jobs.renew()
         if turn is not None:
             await turn.keep(jobs[0], outputs[0])
-        self._count(request, jobs, outputs)
+        context = REQUEST_CONTEXT.get()
+        self._count(request, jobs, outputs, None if context is None else context.ended_at)
         return outputs
 
     async def stream(
@@ -285,7 +286,7 @@ class Service:
                 if isinstance(item, Output):
                     outputs[index] = item
                 yield index, item
-        self._count(request, jobs, [outputs[index] for index in range(len(jobs))])
+        self._count(request, jobs, [outputs[index] for index in range(len(jobs))], None)
 
     def event_stream(
         self, events: AsyncGenerator[bytes, None], terms: Terms, until_end: AsyncExitStack | None = None
@@ -294,13 +295,13 @@ class Service:
         assert terms.deadline is not None
         return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive, until_end=until_end)
 
-    def _count(self, request: Request, jobs: Jobs, outputs: Sequence[Output]) -> None:
+    def _count(self, request: Request, jobs: Jobs, outputs: Sequence[Output], ended_at: float | None) -> None:
         usage, counters = usage_of(jobs, outputs), self.metrics.task(jobs.task.name)
         counters.inputs.inc(usage.inputs)
         counters.source_tokens.inc(usage.source_tokens)
         counters.emitted_tokens.inc(usage.emitted_tokens)
         context = REQUEST_CONTEXT.get()
-        ticket_of(request).answered(None if context is None else context.started_at)
+        ticket_of(request).answered(None if context is None else context.started_at, ended_at)
         if context is not None:
             context.task = counters.name
             context.source_tokens, context.emitted_tokens = usage.source_tokens, usage.emitted_tokens

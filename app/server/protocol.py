@@ -18,7 +18,7 @@ from app.api.access.guard import CALLER
 from app.api.pieces.opening import READ_PIECES
 from app.api.refusals import LINGER_SECONDS, Refusal, is_small
 from app.errors import Draining, MalformedRequest, RequestTooSlow, UnrollError
-from app.request_context import context_of
+from app.request_context import ARRIVED, context_of
 from app.server.bodies import Body
 from app.server.cycle import Cycle
 from app.server.heads import body_length, complete_scope, head_too_large, whole_head, without_upgrade
@@ -241,6 +241,7 @@ class HttpProtocol(StagedConnection):
         if is_free and (found := self._refusal()) is not None:
             self._refuse(*found)
             return
+        cast(dict[str, Any], self.scope)[ARRIVED] = time.monotonic()
         cycle = self._new_cycle(SocketCycle if socket_head else Cycle)
         if isinstance(cycle, SocketCycle):
             cycle.prepare(socket_head, self._limits.piece_bytes)

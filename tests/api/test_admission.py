@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from app.api.admission import Admission, Ticket
 from app.api.head_check import seconds_of
@@ -19,9 +20,10 @@ from app.api.refusals import full
 from app.api.window import Window
 from app.errors import Overloaded
 from app.main import create_app
+from app.request_context import ARRIVED
 from app.settings import Settings
 from tests.clock import Clock
-from tests.conftest import PATIENCE, serving, wait_until_ready
+from tests.conftest import PATIENCE, running, serving, wait_until_ready
 from tests.service.serving import serving as serving_process
 
 
@@ -121,6 +123,28 @@ def test_the_window_bounds_requests(clock: Clock) -> None:
     assert admission.refuses(math.inf)
 
 
+@pytest.mark.parametrize(("before", "after"), [(2.0, 0.0), (0.0, 2.0)])
+def test_a_busy_front_end_is_a_queue_too(clock: Clock, before: float, after: float) -> None:
+    """Engines begin every request at once and answer it within 0.1 s, but it waits for two seconds until the
+    application begins, or its answer does."""
+    window = Window(least=2, most=4, target=1, clock=clock)
+    admission = Admission(most_inputs=100, most_steps=1000, window=window, clock=clock)
+    for _ in range(60):
+        arrived = clock.now
+        clock.now += before
+        ticket = Ticket(admission, arrived)
+        ticket.count_inputs(1)
+        ticket.count_steps(10)
+        started = clock.now
+        clock.now += 0.1 + after
+        ticket.answered(started, started + 0.1)
+        ticket.close()
+    assert window.size == 2
+    for _ in range(10):
+        admitted(admission)
+    assert admission.is_too_late(1.5)
+
+
 def test_rate_is_that_of_answered_steps(admission: Admission, clock: Clock) -> None:
     assert admission.rate == 0
     for _ in range(200):
@@ -203,6 +227,26 @@ def tight(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
     with serving(create_app(settings, engines=[engine_endpoint])) as address:
         wait_until_ready(address)
         yield address
+
+
+def test_what_waited_for_the_application_counts(tiny_store: Path, engine_endpoint: str) -> None:
+    """Its timeout and its times begin when the server had read its head."""
+    app = create_app(Settings(store=tiny_store), engines=[engine_endpoint])
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope[ARRIVED] = time.monotonic() - 5
+        await app(scope, receive, send)
+
+    with running(late) as address:
+        wait_until_ready(address)
+        whole = httpx.post(f"{address}/v1/sentiment", json={"inputs": "a good film"})
+        timed_out = httpx.post(
+            f"{address}/v1/sentiment", json={"inputs": "a good film"}, headers={"X-Timeout-Ms": "1000"}
+        )
+    assert whole.status_code == 200
+    assert float(whole.headers["server-timing"].rpartition("total;dur=")[2]) > 5000
+    assert timed_out.status_code == 504
 
 
 def head(path: str, length: int) -> bytes:

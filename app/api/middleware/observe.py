@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.middleware.request_log import RequestLog
 from app.api.routes import Routes, task_match_of
 from app.metrics import Metrics
-from app.request_context import REQUEST_CONTEXT, context_of
+from app.request_context import ARRIVED, REQUEST_CONTEXT, context_of
 
 if TYPE_CHECKING:
     from app.tracing import Tracing
@@ -33,7 +33,7 @@ class Observe:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         self._routes.note(scope)
-        context = context_of(scope["headers"])
+        context = context_of(scope["headers"], scope.get(ARRIVED))
         REQUEST_CONTEXT.set(context)
         status = 500
 
