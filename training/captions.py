@@ -1,7 +1,10 @@
 """Captions in training and measurement: lower-case words without punctuation."""
 
+import math
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from pycocoevalcap.cider.cider import Cider
@@ -62,3 +65,56 @@ def caption_rows(network: EncoderDecoder, pixels: Tensor) -> list[list[int]]:
         one_each = torch.ones(len(images), dtype=torch.long, device=images.device)
         rows += greedy(network, images, one_each, longest=LONGEST)
     return rows
+
+
+class _Vectors(NamedTuple):
+    """The weights of the n-grams of one caption, for n from 1 to 4, their norms, and its number of bigrams."""
+
+    weights: list[dict[tuple[str, ...], float]]
+    norms: list[float]
+    length: int
+
+
+class CiderReward:
+    """CIDEr-D (Vedantam et al. 2015) of one caption at a time, as a reward: document frequencies are those of the
+    references, of which `references` has some for each photo. The end counts as a word, or else captions that stop in
+    the middle are rewarded."""
+
+    _END = "."
+    _SIGMA = 6.0  # of the penalty for another length
+    _SCALE = 10.0
+
+    def __init__(self, references: Sequence[Sequence[str]]) -> None:
+        grams = [[_grams([*plain_caption(text).split(), self._END]) for text in texts] for texts in references]
+        found = Counter(gram for texts in grams for gram in {gram for counts in texts for gram in counts})
+        self._documents = math.log(len(references))
+        self._frequency = {gram: math.log(count) for gram, count in found.items()}
+        self._references = [[self._vectors(counts) for counts in texts] for texts in grams]
+
+    def __call__(self, photo: int, caption: str, *, ended: bool) -> float:
+        """The score of a caption of one photo; `ended` says whether it has its end."""
+        mine = self._vectors(_grams([*caption.split(), *([self._END] if ended else [])]))
+        references = self._references[photo]
+        return self._SCALE * sum(self._similarity(mine, reference) for reference in references) / len(references)
+
+    def _vectors(self, counts: Counter[tuple[str, ...]]) -> _Vectors:
+        weights: list[dict[tuple[str, ...], float]] = [{} for _ in range(4)]
+        for gram, count in counts.items():
+            weights[len(gram) - 1][gram] = count * (self._documents - self._frequency.get(gram, 0.0))
+        norms = [math.sqrt(sum(weight * weight for weight in part.values())) for part in weights]
+        return _Vectors(weights, norms, sum(count for gram, count in counts.items() if len(gram) == 2))
+
+    def _similarity(self, mine: _Vectors, other: _Vectors) -> float:
+        total = 0.0
+        for weights, norm, others, other_norm in zip(mine.weights, mine.norms, other.weights, other.norms, strict=True):
+            if norm and other_norm:
+                shared = (
+                    min(weight, others[gram]) * others[gram] for gram, weight in weights.items() if gram in others
+                )
+                total += sum(shared) / (norm * other_norm)
+        return total / 4 * math.exp(-((mine.length - other.length) ** 2) / (2 * self._SIGMA**2))
+
+
+def _grams(words: Sequence[str]) -> Counter[tuple[str, ...]]:
+    sizes: Iterable[int] = range(1, 5)
+    return Counter(tuple(words[start : start + size]) for size in sizes for start in range(len(words) - size + 1))
