@@ -44,3 +44,16 @@ def test_networks_that_differ_in_the_cell_alone_are_compared(visit: Visit) -> No
     button(section, "Compare").click()
     expect(section.locator(".legend .model")).to_have_text(["own-gru", "own-lstm", "own-rnn"])
     visit.check()
+
+
+def test_their_memories_have_one_scale_of_colours(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "RNN, GRU and LSTM on the same text")
+    section.get_by_label("Text").fill("A warm film, but the plot makes no sense.")
+    section.get_by_label("Show the memories side by side").check()
+    button(section, "Compare").click()
+    expect(section.locator(".memory")).to_have_count(len(CELLS))
+    scales = section.locator(".memory .scale").all_inner_texts()
+    assert len(scales) == len(CELLS)
+    assert len(set(scales)) == 1
+    visit.check()

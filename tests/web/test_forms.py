@@ -119,6 +119,25 @@ def test_a_refused_line_is_named_by_its_number(visit: Visit) -> None:
     expect(section.locator(".result")).to_have_count(32)
 
 
+@pytest.mark.parametrize(
+    ("title", "go", "route"), [("Sentiment", "Analyse", "/v1/sentiment"), ("Translate", "Translate", "/v1/translate")]
+)
+def test_what_fits_of_a_text_that_is_too_long_is_read_on_request(visit: Visit, title: str, go: str, route: str) -> None:
+    text = "good " * 9000
+    visit.go("/")
+    section = texted(visit, title, text)
+    button(section, go).click()
+    expect(section.get_by_role("alert")).to_contain_text("An input is too long")
+    button(section, "Read what fits, and leave out the rest").click()
+    expect(section.locator(".result")).to_have_count(1)
+    expect(section.get_by_role("alert")).to_be_empty()
+    [whole] = asked(visit, route, inputs=[text.strip()], truncate=True)
+    expect(section.locator(".result")).to_contain_text(whole.get("text", whole.get("label")))
+    section.get_by_role("textbox").first.fill(f"{text} again")
+    button(section, go).click()
+    expect(section.get_by_role("alert")).to_contain_text("An input is too long")
+
+
 def test_a_text_too_long_for_a_plot_has_its_label(visit: Visit) -> None:
     text = ("good film " * 200).strip()
     visit.go("/")

@@ -139,11 +139,12 @@ function draw({ results, sources }, memoryOf) {
  * is the memory of `drawMemory`.
  */
 function drawMemories(results, text, tokens, cursor, memoryOf) {
+  const beside = results.flatMap(({ explanation: { activations } }) => activations ?? []);
   const drawn = results.flatMap(({ model, explanation: { tokens: own, activations } }) => {
     if (!activations) return [];
     const shared = own.length === tokens.length ? cursor : following(cursor, tokens, own);
     const words = wordsOf(piecesOf(text, own), own);
-    return [element("section", { ariaLabel: model }, element("span", { className: "model", textContent: model }), drawMemory(activations, words, shared, { memory: memoryOf(model) }))];
+    return [element("section", { ariaLabel: model }, element("span", { className: "model", textContent: model }), drawMemory(activations, words, shared, { memory: memoryOf(model), beside }))];
   });
   return drawn.length ? [element("div", { className: "memories" }, ...drawn)] : [];
 }

@@ -11,6 +11,7 @@ import { sayUnreached } from "./unreached.js";
 import { count, duration, number, say, whenSpoken } from "./words.js";
 
 const EMPTY = "empty-input"; // an empty input is not sent
+const TOO_LONG = "input-too-long";
 const PATIENCE = 0.3; // seconds before a request that runs can be stopped: most have ended
 
 export class Job {
@@ -20,6 +21,7 @@ export class Job {
   #draw;
   #summary;
   #empty;
+  #cut;
   #showCode;
   #stop = said("button", "stopRun", { type: "button", className: "button stop", hidden: true });
   #parts = element("progress", { hidden: true });
@@ -29,16 +31,17 @@ export class Job {
   /**
    * `request()` reads the form; `ask(request, signal, progress)` sends the request, and may report partial answers as
    * `progress(answer, { done, of })`; `draw(answer, done)` returns the elements that show an answer; `summary(answer)` is
-   * for screen readers; `empty` permits an empty text; `fields` are those that `keepFields` keeps; `open()` answers what a
-   * link carries, by default as the button does.
+   * for screen readers; `empty` permits an empty text; `cut` is the `cutting` of a text that is too long; `fields` are
+   * those that `keepFields` keeps; `open()` answers what a link carries, by default as the button does.
    */
-  constructor(id, { request, ask = post, draw, summary, empty = false, fields, open }) {
+  constructor(id, { request, ask = post, draw, summary, empty = false, cut, fields, open }) {
     this.#section = document.getElementById(id);
     this.#request = request;
     this.#ask = ask;
     this.#draw = draw;
     this.#summary = summary;
     this.#empty = empty;
+    this.#cut = cut;
     this.open = open ?? (() => this.run());
     this.#find(".answer").append(document.getElementById("answer-template").content.cloneNode(true));
     this.#find(".clock").before(this.#stop);
@@ -161,7 +164,7 @@ export class Job {
     if (!running) this.#stop.hidden = true;
     this.#section.setAttribute("aria-busy", String(running));
     this.#section.classList.toggle("streaming", Boolean(running && answer));
-    this.#find(".error").replaceChildren(...(problem ? [drawProblem(problem)] : []));
+    this.#find(".error").replaceChildren(...(problem ? [drawProblem(problem), ...this.#drawCut(problem)] : []));
     if (answer) showNodes(this.#find(".results"), this.#draw(answer, !running));
     else if (!running) this.#find(".results").replaceChildren(...(problem ? [] : [this.#drawNothing()]));
     const ended = kind === "running" || kind === "idle" ? "" : kind;
@@ -169,6 +172,17 @@ export class Job {
     this.#find(".spoken").textContent = this.answered ? this.#summary(answer) : "";
     this.#parts.hidden = true;
     if (running) this.#tick(seconds);
+  }
+
+  /** The button that reads what fits of a text that is too long. */
+  #drawCut({ slug }) {
+    if (slug !== TOO_LONG || !this.#cut) return [];
+    const button = element("button", { type: "button", className: "button", textContent: say("cutText") });
+    button.addEventListener("click", () => {
+      this.#cut.start();
+      this.run();
+    });
+    return [button];
   }
 
   #drawNothing() {

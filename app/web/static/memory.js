@@ -13,19 +13,23 @@ const STEP_MILLISECONDS = 500;
 
 /**
  * The view of `activations` for a text whose tokens are `words`; `cursor` is shared with the text. `memory` has the `view` (see
- * `memoryView`) and `choose(layer)`, which asks for another layer; `step(at)` says what the network does at a token.
+ * `memoryView`) and `choose(layer)`, which asks for another layer; `step(at)` says what the network does at a token. The
+ * colours have the scale of all `beside`.
  */
-export function drawMemory({ layer, layers, network, directions }, words, cursor, { memory, step = (at) => say("stepReads", { token: words[at] }) }) {
+export function drawMemory(activations, words, cursor, { memory, step = (at) => say("stepReads", { token: words[at] }), beside = [activations] }) {
+  const { layer, layers, network, directions } = activations;
   const { view } = memory;
   const [place, diagram] = [element("div"), element("figure", { className: "cell" })];
   const show = (changes) => {
     Object.assign(view, changes);
     const one = direction();
     const parts = partsOf(one);
-    place.replaceChildren(...drawPart(partIn(parts), parts[partIn(parts)], one.units, orderOf(view), words, cursor));
+    const part = partIn(parts);
+    const reach = reachOf(beside.flatMap((other) => partsOf(direction(other))[part] ?? []));
+    place.replaceChildren(...drawPart(part, parts[part], reach, one.units, orderOf(view), words, cursor));
     drawCell(diagram, parts, step, words, cursor);
   };
-  const direction = () => fewer(directions.find((one) => one.direction === view.direction) ?? directions[0], view);
+  const direction = ({ directions: all } = activations) => fewer(all.find((one) => one.direction === view.direction) ?? all[0], view);
   const partIn = (parts) => (Object.hasOwn(parts, view.part) ? view.part : "hidden");
   const parts = partsOf(direction());
   const choices = [choice(say("part"), Object.keys(parts).map((part) => [part, say(`part_${part}`)]), partIn(parts), (part) => show({ part }))];
@@ -83,12 +87,12 @@ function partsOf({ hidden, cell, gates }) {
   return { hidden, ...(cell && { cell }), ...gates };
 }
 
-/** `numbers` are those of the columns' units. */
-function drawPart(part, rows, numbers, order, words, cursor) {
+/** `most` is the value of the strongest colour, `numbers` are those of the columns' units. */
+function drawPart(part, rows, most, numbers, order, words, cursor) {
   const units = unitsOf(rows, numbers, order);
   const values = units.map((unit) => rows.map((row) => row[unit]));
   const amount = GATES.has(part);
-  const reach = amount ? 1 : reachOf(rows);
+  const reach = amount ? 1 : most;
   const name = say(`part_${part}`);
   const about = say("memoryAbout", { part: name, units: units.length, tokens: words.length });
   return [

@@ -15,7 +15,7 @@ import { explainable, explained, FEW, inParts, stepsOf } from "./parts.js";
 import { post, textRequest } from "./requests.js";
 import { answeredBy, drawFacts, drawUnplotted, labelWords, once } from "./results.js";
 import { nameSection } from "./section.js";
-import { linesOf, sayLanguages, textOf, wireText } from "./textjob.js";
+import { cutting, linesOf, sayLanguages, textOf, wireText } from "./textjob.js";
 import { drawVerdict } from "./verdict.js";
 import { percent, say } from "./words.js";
 
@@ -44,10 +44,11 @@ export function sentimentJob() {
   const memory = memorySwitch(document.getElementById("sentiment-memory"), again);
   const answers = (one) => one.default && one.task === "sentiment";
   const model = modelChoice(document.getElementById("sentiment-model"), served, { usual: "byScript", answers, changed: again });
+  const cut = cutting(textarea);
   const inputs = () => (lines.checked ? linesOf(textarea) : textarea.value.trim());
   const make = (texts, explain = explainable(texts)) => {
     const route = model.chosen()?.task === "classification" ? "v1/classify" : "v1/sentiment";
-    return textRequest(route, texts, { ...model.options(), ...(explain && { explain, ...memory.options(1, 0) }) });
+    return textRequest(route, texts, { ...model.options(), ...cut.options(), ...(explain && { explain, ...memory.options(1, 0) }) });
   };
   const draw = once((result, text, isOneOfMany) => drawResult(result, text, isOneOfMany, memory));
   const job = new Job("sentiment", {
@@ -59,6 +60,7 @@ export function sentimentJob() {
     },
     draw: ({ results, sources }) => results.map((result, at) => draw(result, sources[at], sources.length > FEW)),
     summary: ({ results }) => results.map(verdict).join(". "),
+    cut,
     fields: { text: fieldOf(textarea), lines: fieldOf(lines), ...memory.fields, model: model.field },
   });
   showDomain(job.form, fits, () => model.field.get());

@@ -12,7 +12,7 @@ import { strip } from "./plots/strip.js";
 import { post, textRequest } from "./requests.js";
 import { answeredBy, drawFacts, drawShares, once } from "./results.js";
 import { furnish } from "./section.js";
-import { linesOf, textOf, unread, wireText } from "./textjob.js";
+import { cutting, linesOf, textOf, unread, wireText } from "./textjob.js";
 import { canSay, count, percent, say } from "./words.js";
 
 const STARTS = [["en", "I saw a man with a saw, and he left his watch on the left side of the desk."]];
@@ -38,13 +38,15 @@ export function tagJob() {
     if (job.answered) job.run();
   };
   const model = modelChoice(models, served, { usual: "byScript", changed: again });
-  const make = (inputs) => textRequest("v1/tag", inputs, { ...model.options(), scores: true });
+  const cut = cutting(textarea);
+  const make = (inputs) => textRequest("v1/tag", inputs, { ...model.options(), ...cut.options(), scores: true });
   const draw = once(drawResult);
   const job = new Job("tag", {
     request: () => ({ sources: [linesOf(textarea)].flat(), refused: unread(textarea.value, served().filter(({ name }) => !model.field.get() || name === model.field.get())), steps: stepsOf(make, linesOf(textarea)) }),
     ask: ({ sources }, signal, progress) => inParts(sources, async (part) => (await post(make(part), signal)).results, progress),
     draw: ({ results, sources }) => results.map((result, at) => draw(result, sources[at], sources.length > FEW)),
     summary: ({ results }) => results.map(({ tags }) => tags.map(({ text, label }) => `${text} ${shortWords(label)}`).join(", ")).join(". "),
+    cut,
     fields: { text: fieldOf(textarea), model: model.field },
   });
   showDomain(job.form, ofTask("tagging"), () => model.field.get());

@@ -13,6 +13,15 @@ export function linesOf(textarea) {
   return lines.length > 1 ? lines : textarea.value.trim();
 }
 
+/** Whether what does not fit of the content of a textarea is left out: after `start()`, until the content changes. */
+export function cutting(textarea) {
+  let cut = null;
+  return {
+    options: () => (textarea.value === cut ? { truncate: true } : {}),
+    start: () => (cut = textarea.value),
+  };
+}
+
 /** The problem of a text in the script of another language than those that `models` read; null if one of them may read it. */
 export function unread(text, models) {
   const languages = models.length ? languagesRead(models) : null;

@@ -14,7 +14,7 @@ import { registerChoice } from "./registerchoice.js";
 import { events, textRequest, withDetails } from "./requests.js";
 import { drawRefusedMemory, drawScore, drawSentence, once } from "./results.js";
 import { drawRuns } from "./runs.js";
-import { linesOf, textOf, unread, wireText } from "./textjob.js";
+import { cutting, linesOf, textOf, unread, wireText } from "./textjob.js";
 import { languageNames, percent, say, whenSpoken } from "./words.js";
 
 const STARTS = [["en", "Do you want to save the changes before closing?"]];
@@ -41,9 +41,10 @@ export function translateJob() {
     if (job.answered) job.run();
   });
   const details = () => ["attention", ...(memory.isOn() ? ["explain"] : [])];
+  const cut = cutting(textarea);
   const make = (inputs, wanted = details()) => {
     const explain = wanted.includes("explain") && memory.options([inputs].flat().length);
-    return textRequest("v1/translate", inputs, { ...model.options(), ...register.options(), stream: true, ...(wanted.includes("attention") && { attention: true }), ...explain });
+    return textRequest("v1/translate", inputs, { ...model.options(), ...register.options(), ...cut.options(), stream: true, ...(wanted.includes("attention") && { attention: true }), ...explain });
   };
   const draw = once((result, source, isOneOfMany) => drawResult(result, source, isOneOfMany, memory));
   const drawGrowing = once(growing);
@@ -54,6 +55,7 @@ export function translateJob() {
     draw: ({ results, sources }) =>
       results.map((result, at) => (result.model === undefined ? drawGrowing(result, sources[at], model.chosen()?.languages).show() : draw(result, sources[at], sources.length > FEW))),
     summary: ({ results }) => results.map(({ text }) => text).join(". "),
+    cut,
     fields: { text: fieldOf(textarea), model: model.field, register: register.field, ...memory.fields },
   });
 
