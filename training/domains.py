@@ -10,8 +10,8 @@ DOMAINS: dict[str, dict[str, str]] = {
         "ko": "일상이나 교과서에 나오는 영어 문장을 이어 씁니다. 사람과 장소에 대한 내용은 지어낸 것입니다.",
     },
     "lm-ko": {
-        "en": "Continues Korean texts that are like short film comments on the web; what it says is made up.",
-        "ko": "인터넷의 짧은 영화평과 비슷한 한국어 글을 이어 씁니다. 내용은 지어낸 것입니다.",
+        "en": "Continues sentences of everyday Korean; what it says about people and places is made up.",
+        "ko": "일상에서 쓰는 한국어 문장을 이어 씁니다. 사람과 장소에 대한 내용은 지어낸 것입니다.",
     },
     "sentiment-en": {
         "en": "For English opinions on films and products; a text without an opinion gets a label all the same.",

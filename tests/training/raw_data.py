@@ -56,6 +56,10 @@ def write_raw_data(folder: Path) -> None:
         " ".join(text for _, text in reviews[number % 170 :][: 1 + number % 20]) + f" {number}"
         for number in range(3000)
     ))  # fmt: skip
+    _write(folder / "ko_general.txt.gz", (
+        " ".join(KOREAN[number % 2][place % len(KOREAN[number % 2])] for place in range(1 + number % 12)) + f" {number}"
+        for number in range(3000)
+    ))  # fmt: skip
     _write_everyday(folder)
     _write_written(folder / "written")
     _write_snippets(folder / "vaderSentiment-3.3.2.tar.gz", [(2.5 if label else -2.5, text) for label, text in reviews])
