@@ -8,6 +8,7 @@ can also send requests whose answers it cannot read; browsers mark these (Fetch 
 
 import ipaddress
 import socket
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -71,13 +72,16 @@ class LocalOnly:
 
     def _is_ours(self, name: str) -> bool:
         """Whether it is an address, which no DNS can redirect, or a known name."""
-        if name in self._hosts or name.endswith(".localhost"):
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        return name in self._hosts or name.endswith(".localhost") or _is_address(name)
+
+
+@lru_cache(maxsize=256)
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name_of(host: str) -> str:
