@@ -19,6 +19,7 @@ from training.recipe import Shipped
 from training.searching import hypotheses
 
 LONGEST = 24
+_SENTENCE_BLEU = BLEU(tokenize="none", effective_order=True)
 
 
 def plain_caption(text: str) -> str:
@@ -32,6 +33,12 @@ def bleu(captions: Sequence[str], photos: Sequence[Photo]) -> float:
     columns = [[row[index] if index < len(row) else row[0] for row in references] for index in range(5)]
     scorer = BLEU(tokenize="none", smooth_method="none", force=True)
     return float(scorer.corpus_score([plain_caption(text) for text in captions], columns).score) / 100
+
+
+def sentence_bleu(caption: str, photo: Photo) -> float:
+    """BLEU-4 of one caption from 0 to 1, with the smoothing of sacrebleu, against the references of a photo."""
+    references = [plain_caption(text) for text in photo.captions]
+    return float(_SENTENCE_BLEU.sentence_score(caption, references).score) / 100
 
 
 def cider(captions: Sequence[str], photos: Sequence[Photo]) -> float:
