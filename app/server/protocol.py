@@ -357,6 +357,7 @@ class HttpProtocol(StagedConnection):
             self._running = following
             if following.arriving is not None:
                 self._parts.bodies.resume(following.arriving)
+            cast(dict[str, Any], following.scope)[ARRIVED] = time.monotonic()  # it waited for its own client's requests
             self._enter(*((Stage.BODY, self._limits.body_seconds) if following.more_body else (Stage.ANSWER,)))
             self._start_asgi_task(following, app)
         elif cycle.more_body:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import httpx
@@ -249,6 +250,24 @@ def test_what_waited_for_the_application_counts(tiny_store: Path, engine_endpoin
     assert timed_out.status_code == 504
 
 
+def test_a_pipelined_request_does_not_wait_until_its_turn(tiny_store: Path, engine_endpoint: str, endless: str) -> None:
+    """Only its own client keeps it waiting, so that is no queue of the service."""
+    long = json.dumps({"inputs": endless, "max_tokens": 4000, "min_tokens": 4000}).encode()
+    short = json.dumps({"inputs": "a good film"}).encode()
+    with serving(create_app(Settings(store=tiny_store), engines=[engine_endpoint])) as address:
+        wait_until_ready(address)
+        with connected(address) as connection:
+            requests = head("/v1/translate", len(long)) + long + head("/v1/sentiment", len(short)) + short
+            connection.sendall(requests)
+            file = connection.makefile("rb")
+            seconds = []
+            for _ in range(2):
+                status, headers, _ = read_from(file)
+                assert status == 200
+                seconds.append(float(headers[b"server-timing"].rpartition(b"total;dur=")[2]) / 1000)
+    assert seconds[1] < seconds[0] / 2
+
+
 def head(path: str, length: int) -> bytes:
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", f"Content-Length: {length}"]
     return "\r\n".join([*lines, "", ""]).encode()
@@ -260,7 +279,10 @@ def connected(address: str) -> socket.socket:
 
 
 def read_answer(connection: socket.socket) -> tuple[int, dict[bytes, bytes], dict[str, object]]:
-    file = connection.makefile("rb")
+    return read_from(connection.makefile("rb"))
+
+
+def read_from(file: BinaryIO) -> tuple[int, dict[bytes, bytes], dict[str, object]]:
     status = int(file.readline().split()[1])
     headers = dict(line.rstrip().lower().split(b": ", 1) for line in iter(file.readline, b"\r\n"))
     return status, headers, json.loads(file.read(int(headers[b"content-length"])))
