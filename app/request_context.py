@@ -39,11 +39,12 @@ class Execution(NamedTuple):
 
 @dataclass(slots=True)
 class RequestContext:
-    """One HTTP request. `started` is on the clock of `time.monotonic`; `problem` is the kind of problem that answered
-    it."""
+    """One HTTP request. It `started` when it arrived, on the clock of `time.monotonic`, and `waited` for some seconds
+    until the application began; `problem` is the kind of problem that answered it."""
 
     id: str
     started: float
+    waited: float = 0.0
     parent: ParentSpan | None = None
     task: str | None = None
     inputs: int | None = None
@@ -85,7 +86,7 @@ class RequestContext:
         return [(b"x-request-id", self.id.encode()), (b"server-timing", timing.encode())]
 
 
-ARRIVED = "unroll.arrived"  # key of the time in an ASGI scope at which the server had read the head of a request
+ARRIVED = "unroll.arrived"  # key in an ASGI scope: when its head had come, or when its turn came in a pipeline
 REQUEST_CONTEXT: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
 
 
@@ -98,7 +99,8 @@ def note_problem(kind: str) -> None:
 
 def context_of(headers: list[tuple[bytes, bytes]], arrived: float | None = None) -> RequestContext:
     """The context of a request from its headers. It `arrived` at a time of `time.monotonic`, by default now."""
-    context = RequestContext("", time.monotonic() if arrived is None else arrived)
+    now = time.monotonic()
+    context = RequestContext("", now) if arrived is None else RequestContext("", arrived, max(0.0, now - arrived))
     for name, value in headers:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
             context.id = value.decode()

@@ -25,9 +25,9 @@ class Ticket:
 
     __slots__ = ("_admission", "inputs", "is_answered", "read_at", "steps", "waited")
 
-    def __init__(self, admission: "Admission", arrived: float | None = None) -> None:
+    def __init__(self, admission: "Admission", waited: float = 0.0) -> None:
         self._admission = admission
-        self.waited = 0.0 if arrived is None else admission.seconds_since(arrived)  # until the application began
+        self.waited = waited  # seconds until the application began
         self.inputs = 0
         self.steps = 0.0
         self.read_at: float | None = None  # when its body had been read; before that it counts as nothing

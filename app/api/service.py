@@ -22,7 +22,7 @@ from app.api.pieces.open_streams import OpenStreams
 from app.api.sessions.turn import AskedSession, Sessions, Turn
 from app.engine.client import EngineClient
 from app.engine.protocol import Terms
-from app.errors import ModelUnavailable, Overloaded, TooManyInputs
+from app.errors import ModelUnavailable, Overloaded, TimedOut, TooManyInputs
 from app.metrics import Metrics
 from app.request_context import REQUEST_CONTEXT
 from app.rollout import Rollout
@@ -155,7 +155,7 @@ class Service:
 
     def accept(self, request: Request, options: Options, *, inputs: int) -> Terms:
         """The terms of a request whose body has been read. Raises TooManyInputs, RateLimited, Overloaded,
-        RequestValidationError."""
+        TimedOut, RequestValidationError."""
         context = REQUEST_CONTEXT.get()
         if context is not None:
             context.inputs = inputs
@@ -164,7 +164,9 @@ class Service:
         header = _timeout_of(request)
         timeout = options.timeout_ms or header
         milliseconds = self._limits.seconds * 1000
-        seconds = (milliseconds if timeout is None else min(milliseconds, timeout)) / 1000
+        seconds = (milliseconds if timeout is None else min(milliseconds, timeout)) / 1000 - ticket_of(request).waited
+        if seconds <= 0:
+            raise TimedOut("the deadline passed before the request could begin; retry later, or set a longer timeout")
         try:
             if options.timeout_ms is not None:  # a timeout in the head was checked there
                 self.admission.check_time(seconds)  # before its inputs count: only other work delays it
@@ -174,7 +176,7 @@ class Service:
             raise
         return Terms(
             priority=options.priority,
-            deadline=time.monotonic() + seconds - ticket_of(request).waited,
+            deadline=time.monotonic() + seconds,
             client=client_of(request),
             group=next(self._groups),
         )
@@ -248,10 +250,12 @@ class Service:
                 if jobs.names_version:
                     raise
             await jobs.renew()
+        context = REQUEST_CONTEXT.get()
+        if context is not None:
+            ticket_of(request).answered(context.started_at, context.ended_at)
         if turn is not None:
             await turn.keep(jobs[0], outputs[0])
-        context = REQUEST_CONTEXT.get()
-        self._count(request, jobs, outputs, None if context is None else context.ended_at)
+        self._count(jobs, outputs)
         return outputs
 
     async def stream(
@@ -286,7 +290,9 @@ class Service:
                 if isinstance(item, Output):
                     outputs[index] = item
                 yield index, item
-        self._count(request, jobs, [outputs[index] for index in range(len(jobs))], None)
+        if context is not None:
+            ticket_of(request).answered(context.started_at)  # its reader may be slow, which is no queue
+        self._count(jobs, [outputs[index] for index in range(len(jobs))])
 
     def event_stream(
         self, events: AsyncGenerator[bytes, None], terms: Terms, until_end: AsyncExitStack | None = None
@@ -295,13 +301,12 @@ class Service:
         assert terms.deadline is not None
         return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive, until_end=until_end)
 
-    def _count(self, request: Request, jobs: Jobs, outputs: Sequence[Output], ended_at: float | None) -> None:
+    def _count(self, jobs: Jobs, outputs: Sequence[Output]) -> None:
         usage, counters = usage_of(jobs, outputs), self.metrics.task(jobs.task.name)
         counters.inputs.inc(usage.inputs)
         counters.source_tokens.inc(usage.source_tokens)
         counters.emitted_tokens.inc(usage.emitted_tokens)
         context = REQUEST_CONTEXT.get()
-        ticket_of(request).answered(None if context is None else context.started_at, ended_at)
         if context is not None:
             context.task = counters.name
             context.source_tokens, context.emitted_tokens = usage.source_tokens, usage.emitted_tokens

@@ -37,7 +37,7 @@ class Window:
         self._was_needed = True
 
     def measure(self, queue_seconds: float) -> None:
-        """A request was answered that had waited for `queue_seconds` until an engine began it."""
+        """A request was answered that had waited for `queue_seconds`, for an engine or in a busy front end."""
         if self._shortest is None or queue_seconds < self._shortest:
             self._shortest = queue_seconds
         now = self._clock()

@@ -241,7 +241,6 @@ class HttpProtocol(StagedConnection):
         if is_free and (found := self._refusal()) is not None:
             self._refuse(*found)
             return
-        cast(dict[str, Any], self.scope)[ARRIVED] = time.monotonic()
         cycle = self._new_cycle(SocketCycle if socket_head else Cycle)
         if isinstance(cycle, SocketCycle):
             cycle.prepare(socket_head, self._limits.piece_bytes)
@@ -251,6 +250,7 @@ class HttpProtocol(StagedConnection):
         elif length != 0:
             cycle.arriving = self._announced(cycle)
         if is_free:
+            _arrive(cycle)
             self._enter(Stage.BODY, self._limits.body_seconds)
             self._running = cycle
             self._parts.turns.add(partial(self._start_asgi_task, cycle, self.app))
@@ -357,7 +357,7 @@ class HttpProtocol(StagedConnection):
             self._running = following
             if following.arriving is not None:
                 self._parts.bodies.resume(following.arriving)
-            cast(dict[str, Any], following.scope)[ARRIVED] = time.monotonic()  # it waited for its own client's requests
+            _arrive(following)  # until now it waited for other requests of its client
             self._enter(*((Stage.BODY, self._limits.body_seconds) if following.more_body else (Stage.ANSWER,)))
             self._start_asgi_task(following, app)
         elif cycle.more_body:
@@ -429,6 +429,10 @@ class HttpProtocol(StagedConnection):
         if arriving is not None:
             self._parts.bodies.end(arriving)
             cycle.arriving = None
+
+
+def _arrive(cycle: Cycle) -> None:
+    cast(dict[str, Any], cycle.scope)[ARRIVED] = time.monotonic()
 
 
 def _nothing() -> None:

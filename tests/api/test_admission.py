@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -131,9 +132,8 @@ def test_a_busy_front_end_is_a_queue_too(clock: Clock, before: float, after: flo
     window = Window(least=2, most=4, target=1, clock=clock)
     admission = Admission(most_inputs=100, most_steps=1000, window=window, clock=clock)
     for _ in range(60):
-        arrived = clock.now
         clock.now += before
-        ticket = Ticket(admission, arrived)
+        ticket = Ticket(admission, waited=before)
         ticket.count_inputs(1)
         ticket.count_steps(10)
         started = clock.now
@@ -248,6 +248,23 @@ def test_what_waited_for_the_application_counts(tiny_store: Path, engine_endpoin
     assert whole.status_code == 200
     assert float(whole.headers["server-timing"].rpartition("total;dur=")[2]) > 5000
     assert timed_out.status_code == 504
+
+
+def test_the_times_of_a_burst_include_its_waiting(tiny_store: Path, engine_endpoint: str) -> None:
+    """The front end begins a few requests in each turn of its event loop: the last one waits for most of the burst."""
+    body = json.dumps({"inputs": "a good film"}).encode()
+    with serving(create_app(Settings(store=tiny_store), engines=[engine_endpoint])) as address, ExitStack() as stack:
+        wait_until_ready(address)
+        connections = [stack.enter_context(connected(address)) for _ in range(400)]
+        for connection in connections:
+            connection.sendall(head("/v1/sentiment", len(body)) + body)
+        began, longest = time.monotonic(), 0.0
+        for connection in connections:
+            status, headers, _ = read_answer(connection)
+            assert status == 200
+            longest = max(longest, float(headers[b"server-timing"].rpartition(b"total;dur=")[2]) / 1000)
+        whole = time.monotonic() - began
+    assert longest > whole / 2
 
 
 def test_a_pipelined_request_does_not_wait_until_its_turn(tiny_store: Path, engine_endpoint: str, endless: str) -> None:

@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.admission import TICKET, Admission, Ticket
 from app.api.head_check import HeadCheck
 from app.api.refusals import refuse
-from app.request_context import ARRIVED
+from app.request_context import REQUEST_CONTEXT
 
 
 class Gate:
@@ -23,7 +23,8 @@ class Gate:
         refusal = self._check.refusal(scope, match)
         if refusal is not None:
             return await refuse(dict(scope["headers"]), receive, send, refusal)
-        ticket = scope[TICKET] = Ticket(self._admission, scope.get(ARRIVED))
+        context = REQUEST_CONTEXT.get()
+        ticket = scope[TICKET] = Ticket(self._admission, 0.0 if context is None else context.waited)
         try:
             await self._app(scope, receive, send)
         finally:

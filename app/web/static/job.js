@@ -165,7 +165,7 @@ export class Job {
     this.#section.setAttribute("aria-busy", String(running));
     this.#section.classList.toggle("streaming", Boolean(running && answer));
     this.#find(".error").replaceChildren(...(problem ? [drawProblem(problem), ...this.#drawCut(problem)] : []));
-    if (answer) showNodes(this.#find(".results"), this.#draw(answer, !running));
+    if (answer) showNodes(this.#find(".results"), [...this.#draw(answer, !running), ...(this.#cut?.isOn() ? [element("p", { className: "hint", textContent: say("wasCut") })] : [])]);
     else if (!running) this.#find(".results").replaceChildren(...(problem ? [] : [this.#drawNothing()]));
     const ended = kind === "running" || kind === "idle" ? "" : kind;
     this.#find(".clock").textContent = ended && seconds !== undefined ? say(ended, { time: duration(seconds) }) : "";
@@ -174,12 +174,14 @@ export class Job {
     if (running) this.#tick(seconds);
   }
 
-  /** The button that reads what fits of a text that is too long. */
+  /** The button that reads what fits of a text that is too long, unless that has failed. */
   #drawCut({ slug }) {
-    if (slug !== TOO_LONG || !this.#cut) return [];
+    if (slug !== TOO_LONG || !this.#cut || this.#cut.isOn()) return [];
     const button = element("button", { type: "button", className: "button", textContent: say("cutText") });
     button.addEventListener("click", () => {
       this.#cut.start();
+      this.changed();
+      this.#find("[type=submit]").focus({ preventScroll: true }); // this button goes
       this.run();
     });
     return [button];

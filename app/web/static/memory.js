@@ -25,11 +25,12 @@ export function drawMemory(activations, words, cursor, { memory, step = (at) => 
     const one = direction();
     const parts = partsOf(one);
     const part = partIn(parts);
-    const reach = reachOf(beside.flatMap((other) => partsOf(direction(other))[part] ?? []));
+    const reach = GATES.has(part) ? 1 : reachOf(beside.flatMap((other) => partsOf(whole(other))[part] ?? []));
     place.replaceChildren(...drawPart(part, parts[part], reach, one.units, orderOf(view), words, cursor));
     drawCell(diagram, parts, step, words, cursor);
   };
-  const direction = ({ directions: all } = activations) => fewer(all.find((one) => one.direction === view.direction) ?? all[0], view);
+  const whole = ({ directions: all }) => all.find((one) => one.direction === view.direction) ?? all[0];
+  const direction = () => fewer(whole(activations), view);
   const partIn = (parts) => (Object.hasOwn(parts, view.part) ? view.part : "hidden");
   const parts = partsOf(direction());
   const choices = [choice(say("part"), Object.keys(parts).map((part) => [part, say(`part_${part}`)]), partIn(parts), (part) => show({ part }))];
@@ -87,12 +88,11 @@ function partsOf({ hidden, cell, gates }) {
   return { hidden, ...(cell && { cell }), ...gates };
 }
 
-/** `most` is the value of the strongest colour, `numbers` are those of the columns' units. */
-function drawPart(part, rows, most, numbers, order, words, cursor) {
+/** `reach` is the value of the strongest colour, `numbers` are those of the columns' units. */
+function drawPart(part, rows, reach, numbers, order, words, cursor) {
   const units = unitsOf(rows, numbers, order);
   const values = units.map((unit) => rows.map((row) => row[unit]));
   const amount = GATES.has(part);
-  const reach = amount ? 1 : most;
   const name = say(`part_${part}`);
   const about = say("memoryAbout", { part: name, units: units.length, tokens: words.length });
   return [

@@ -16,10 +16,11 @@ export function linesOf(textarea) {
 /** Whether what does not fit of the content of a textarea is left out: after `start()`, until the content changes. */
 export function cutting(textarea) {
   let cut = null;
-  return {
-    options: () => (textarea.value === cut ? { truncate: true } : {}),
-    start: () => (cut = textarea.value),
+  const isOn = () => {
+    if (textarea.value !== cut) cut = null;
+    return cut !== null;
   };
+  return { isOn, options: () => (isOn() ? { truncate: true } : {}), start: () => (cut = textarea.value) };
 }
 
 /** The problem of a text in the script of another language than those that `models` read; null if one of them may read it. */

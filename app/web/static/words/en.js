@@ -36,6 +36,7 @@ export default {
   unreachableDetail: "Is it running? This page retries every second.",
   readyBroken: "Ready. Engines: {ready} of {engines}. Broken model versions: {broken}",
   broke: "This page failed",
+  wasCut: "What did not fit was left out.",
   cutText: "Read what fits, and leave out the rest",
   writeFirst: "Write a text first.",
   writeNumbersFirst: "Write numbers first, or choose a CSV.",

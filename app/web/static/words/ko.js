@@ -35,6 +35,7 @@ export default {
   unreachableDetail: "서버가 실행 중인지 확인하세요. 이 페이지는 1초마다 다시 시도합니다.",
   readyBroken: "준비됨: 엔진 {engines}개 중 {ready}개, 사용할 수 없는 모델 버전 {broken}개",
   broke: "이 페이지에 문제가 생겼습니다",
+  wasCut: "들어가지 않는 부분은 빠졌습니다.",
   cutText: "들어가는 만큼만 읽고 나머지는 빼기",
   writeFirst: "먼저 글을 쓰세요.",
   writeNumbersFirst: "먼저 숫자를 쓰거나 CSV 파일을 고르세요.",
