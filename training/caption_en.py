@@ -100,7 +100,8 @@ ImageNet and then on a private set of photos for nudity detection; its classifie
 decoder learns over fixed feature maps first, then both learn together, with flips and random
 windows: that was version 1. Version 2 goes on with the decoder alone for twelve epochs: it samples five
 captions of a photo, and makes those with a higher score than the others more probable (self-critical
-training). The score is CIDEr-D in the first eight, and CIDEr-D and twice BLEU-4 in the last four.""",
+training). The score is CIDEr-D in the first eight, and CIDEr-D and twice BLEU in the last four; the recipe
+takes both from the first, for eight epochs.""",
     limits="""Everyday photos of people and dogs, mostly outdoors: that is what Flickr8k shows. Other subjects are
 described as if they were those. Counts, colours and small objects are often wrong; a person's sex
 and age are guessed from clothes and hair and may be wrong or hurtful. Nothing here tells what is
@@ -166,7 +167,8 @@ def train(data: Path, folder: Path, epochs: int | None) -> None:
         return [list(part) for part in chunks(order, config.photos_per_batch)]
 
     def feature_maps(file: Path) -> Tensor:
-        """Those of all photos and of their mirror images (2, photos, features, 7, 7), kept in a file."""
+        """Those of all photos and of their mirror images (2, photos, features, 7, 7) by the ResNet of now, or of an
+        earlier call with this file."""
         if not file.exists():
             network.eval()
             with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
@@ -174,7 +176,9 @@ def train(data: Path, folder: Path, epochs: int | None) -> None:
                     torch.stack([encoder.feature_map(side.to(device)) for side in (part, part.flip(2))]).half().cpu()
                     for part in tqdm(torch.split(pixels, 32), desc="feature maps", mininterval=5)
                 ]
-            np.save(file, torch.cat(parts, 1).numpy())
+            unfinished = file.with_suffix(".new.npy")
+            np.save(unfinished, torch.cat(parts, 1).numpy())
+            unfinished.replace(file)
         return torch.from_numpy(np.load(file, mmap_mode="c"))
 
     def loss_over(grids: Tensor, batch: list[int]) -> Tensor:

@@ -36,7 +36,8 @@ def bleu(captions: Sequence[str], photos: Sequence[Photo]) -> float:
 
 
 def sentence_bleu(caption: str, photo: Photo) -> float:
-    """BLEU-4 of one caption from 0 to 1, with the smoothing of sacrebleu, against the references of a photo."""
+    """BLEU of one caption from 0 to 1, with the smoothing of sacrebleu, against the references of a photo: of up to
+    four words in a row, or of as many as the caption has."""
     references = [plain_caption(text) for text in photo.captions]
     return float(_SENTENCE_BLEU.sentence_score(caption, references).score) / 100
 

@@ -105,6 +105,13 @@ CONTRAST_TEST = {"en": 280, "ko": 200}  # texts
 CONTRAST_DEV = 60
 
 
+def read_general_lines(data: Path, language: Literal["en", "ko"], split: Split) -> list[str]:
+    """Lines of `en_general.txt.gz` or `ko_general.txt.gz`, by hash: 0.5 % test, 0.3 % dev."""
+    with gzip.open(data / f"{language}_general.txt.gz", "rt", encoding="utf8", newline="\n") as lines:
+        texts = [line.strip() for line in lines]
+    return [text for text in texts if text and split_of(f"general {text}", test=0.005, dev=0.003) == split]
+
+
 def read_contrast(data: Path, language: Literal["en", "ko"], split: Split) -> list[Rated]:
     """Sentences with negation, contrast, understatement and irony, written by hand for this project (CC0), with a
     degree from -4 to 4. Split by groups of neighbours, in the order of their hashes."""

@@ -5,11 +5,10 @@ The recurrence starts from `lm-en`, which read film reviews alone, with another 
     python -m training.lm_en_general --data data
 """
 
-import gzip
 from pathlib import Path
 
 from training.cards import CardText
-from training.data import Split, read_imdb, split_of, written
+from training.data import read_general_lines, read_imdb, written
 from training.enko import read_phrases
 from training.language import Config, language_model_recipe
 from training.loop import Pool, Schedule
@@ -42,15 +41,8 @@ Weights: Apache-2.0, as the rest of this repository.""",
 )
 
 
-def read_general_lines(data: Path, split: Split) -> list[str]:
-    """Lines of `en_general.txt.gz`, by hash: 0.5 % test, 0.3 % dev."""
-    with gzip.open(data / "en_general.txt.gz", "rt", encoding="utf8", newline="\n") as lines:
-        texts = [line.strip() for line in lines]
-    return [text for text in texts if text and split_of(f"general {text}", test=0.005, dev=0.003) == split]
-
-
 def train_texts(data: Path) -> list[Pool[str]]:
-    lines = read_general_lines(data, "train")
+    lines = read_general_lines(data, "en", "train")
     return [
         (0.25, [line for line in lines if len(line.split()) < LONG]),
         (0.1, [line for line in lines if len(line.split()) >= LONG]),
@@ -61,11 +53,11 @@ def train_texts(data: Path) -> list[Pool[str]]:
 
 
 def dev_texts(data: Path) -> list[str]:
-    return [*read_general_lines(data, "dev")[:700], *(pair.source for pair in read_phrases(data, "dev"))]
+    return [*read_general_lines(data, "en", "dev")[:700], *(pair.source for pair in read_phrases(data, "dev"))]
 
 
 def test_texts(data: Path) -> dict[str, list[str]]:
-    lines = read_general_lines(data, "test")
+    lines = read_general_lines(data, "en", "test")
     return {
         f"lines of `en_general` of fewer than {LONG} words, {{}}": [line for line in lines if len(line.split()) < LONG],
         f"lines of `en_general` of {LONG} and more words, {{}}": [line for line in lines if len(line.split()) >= LONG],

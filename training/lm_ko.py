@@ -5,11 +5,10 @@ The recurrence starts from the newest version in the model store; version 1 read
     python -m training.lm_ko --data data
 """
 
-import gzip
 from pathlib import Path
 
 from training.cards import CardText
-from training.data import Split, read_more_contrast, read_nsmc, split_of
+from training.data import read_general_lines, read_more_contrast, read_nsmc
 from training.enko import read_phrases, read_written
 from training.language import Config, language_model_recipe
 from training.loop import Pool, Schedule
@@ -37,20 +36,13 @@ CC0. Weights: Apache-2.0, as the rest of this repository.""",
 )
 
 
-def read_general_lines(data: Path, split: Split) -> list[str]:
-    """Lines of `ko_general.txt.gz`, by hash: 0.5 % test, 0.3 % dev."""
-    with gzip.open(data / "ko_general.txt.gz", "rt", encoding="utf8", newline="\n") as lines:
-        texts = [line.strip() for line in lines]
-    return [text for text in texts if text and split_of(f"general {text}", test=0.005, dev=0.003) == split]
-
-
 def by_words(lines: list[str], least: int, most: int) -> list[str]:
     """Lines of at least `least` words and fewer than `most`."""
     return [line for line in lines if least <= len(line.split()) < most]
 
 
 def train_texts(data: Path) -> list[Pool[str]]:
-    lines = read_general_lines(data, "train")
+    lines = read_general_lines(data, "ko", "train")
     return [
         (0.6, by_words(lines, 0, SHORT)),
         (0.15, by_words(lines, SHORT, LONG)),
@@ -63,19 +55,22 @@ def train_texts(data: Path) -> list[Pool[str]]:
 
 def dev_texts(data: Path) -> list[str]:
     return [
-        *by_words(read_general_lines(data, "dev"), 0, LONG),
+        *by_words(read_general_lines(data, "ko", "dev"), 0, LONG),
         *(pair.target for pair in read_phrases(data, "dev")),
         *(row.text for row in read_nsmc(data, "dev", neutral=True)[:300]),
     ]
 
 
 def test_texts(data: Path) -> dict[str, list[str]]:
-    lines = read_general_lines(data, "test")
+    lines = read_general_lines(data, "ko", "test")
+    trained = {text for _, texts in train_texts(data) for text in texts}
     return {
         f"lines of `ko_general` of fewer than {SHORT} words, {{}}": by_words(lines, 0, SHORT),
         f"lines of `ko_general` of {SHORT} to {LONG - 1} words, {{}}": by_words(lines, SHORT, LONG),
         f"lines of `ko_general` of {LONG} and more words, {{}}": by_words(lines, LONG, 10_000),
-        "Korean of `phrases`, {} set aside": [pair.target for pair in read_phrases(data, "test")],
+        "Korean of `phrases`, {} set aside": [
+            pair.target for pair in read_phrases(data, "test") if pair.target not in trained
+        ],
         "NSMC test films, {} reviews": [row.text for row in read_nsmc(data, "test", neutral=True)],
     }
 

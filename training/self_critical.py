@@ -13,9 +13,9 @@ from app.models.decoders import Decoder
 from app.models.state import State
 from training.loop import BOS, EOS
 
-Reward = Callable[[int, list[list[int]]], list[float]]  # the place of a source in its batch, and answers to it
+Reward = Callable[[int, list[list[int]]], list[float]]  # of the place of a source in its batch, and of its answers
 _BLOCK = 64  # indices
-_ENDED = 0.2  # share of rows that have ended, of which a batch gets rid
+_ENDED = 0.2  # when more of the rows have ended, they leave the batch
 
 
 class Sampled(NamedTuple):
@@ -35,9 +35,10 @@ def sampled(decoder: Decoder, state: State, *, forbidden: Sequence[int], longest
     place = torch.arange(rows, device=device)  # the answer of each row that is left
     previous = torch.full((rows,), BOS, device=device)
     goes_on = torch.ones(rows, dtype=torch.bool, device=device)
+    never = torch.tensor(forbidden, device=device)
     for _ in range(longest):
         logits, state, _ = decoder.step(previous, state)
-        logits = logits.float().index_fill(1, torch.tensor(forbidden, device=device), -torch.inf)
+        logits = logits.float().index_fill(1, never, -torch.inf)
         previous = _drawn(logits.detach().softmax(1))
         chosen = logits.gather(1, previous.unsqueeze(1)).squeeze(1) - logits.logsumexp(1)
         total = total.index_add(0, place, torch.where(goes_on, chosen, 0))
@@ -56,8 +57,10 @@ def sampled(decoder: Decoder, state: State, *, forbidden: Sequence[int], longest
 def self_critical_loss(
     decoder: Decoder, state: State, reward: Reward, *, samples: int, forbidden: Sequence[int], longest: int
 ) -> Tensor:
-    """The loss whose gradient is that of the mean reward of `samples` answers to each source, over their mean length.
-    `state` is the one of each source before the first token."""
+    """The loss whose descent raises the expected reward of an answer: minus its gradient, divided by the mean length
+    of the answers, is that of the mean reward of `samples` answers to each source, at least 2. `state` is the one of
+    each source before the first token."""
+    assert samples > 1  # each has the others as its baseline
     sources = len(state["hidden"])
     repeated = _at(state, torch.arange(sources, device=state["hidden"].device).repeat_interleave(samples))
     answers, log_probs = sampled(decoder, repeated, forbidden=forbidden, longest=longest)

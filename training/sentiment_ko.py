@@ -40,7 +40,8 @@ al. 2017) on dev, which is part of the output layer.""",
     limits="""Short reviews of films, in the spelling of web comments; other kinds of text are a change of domain.
 There is no neutral class: a text without opinion still gets a label, with a `polarity` that should
 be near 0 but need not be. Ratings and texts disagree in part of the corpus, which bounds what can
-be reached. Irony is mostly missed: of sentences that words alone do not tell, two thirds are right.""",
+be reached. Of sentences of negation, contrast and irony, which words alone do not tell, two thirds are
+right.""",
     terms="Corpus: CC0 1.0. Weights: Apache-2.0, as the rest of this repository.",
 )
 

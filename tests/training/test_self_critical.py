@@ -1,5 +1,6 @@
 """Self-critical training: its samples, its gradient and its reward of captions."""
 
+from collections.abc import Sequence
 from itertools import product
 
 import pytest
@@ -31,8 +32,8 @@ def network() -> EncoderDecoder:
     return EncoderDecoder(Architecture(encoder=encoder, decoder=decoder))
 
 
-def reward_of(answer: list[int]) -> float:
-    return float(sum(token % 5 for token in answer)) / len(answer)
+def reward_of(place: int, answer: Sequence[int]) -> float:
+    return (1 - 2 * place) * float(sum(token % 5 for token in answer)) / len(answer)
 
 
 def gradient(network: EncoderDecoder, loss: Tensor) -> Tensor:
@@ -54,30 +55,40 @@ def probability(network: EncoderDecoder, source: Tensor, answer: list[int]) -> T
 
 
 def test_the_gradient_is_that_of_the_expected_reward(network: EncoderDecoder) -> None:
-    source = torch.tensor([[4, 5, 6, EOS]])
-    probabilities = {tuple(answer): probability(network, source, answer) for answer in every_answer()}
-    assert sum(chance.item() for chance in probabilities.values()) == pytest.approx(1, abs=1e-5)
-    expected: Tensor = sum(
-        (chance * reward_of(list(answer)) for answer, chance in probabilities.items()), torch.zeros(())
-    )
+    """Of two sources, whose rewards are opposite."""
+    sources = torch.tensor([[4, 5, 6, EOS], [6, 6, 4, EOS]])
+    chances = [
+        {tuple(answer): probability(network, source[None], answer) for answer in every_answer()} for source in sources
+    ]
+    assert [sum(chance.item() for chance in of_one.values()) for of_one in chances] == pytest.approx([1, 1], abs=1e-5)
+    expected = torch.zeros(())
+    for place, of_one in enumerate(chances):
+        for answer, chance in of_one.items():
+            expected = expected + chance * reward_of(place, answer)
     exact = gradient(network, -expected)
 
-    seen: list[list[int]] = []
+    seen: list[list[list[int]]] = [[], []]
 
     def reward(place: int, answers: list[list[int]]) -> list[float]:
-        assert place == 0
-        seen.extend(answers)
-        return [reward_of(answer) for answer in answers]
+        seen[place] += answers
+        return [reward_of(place, answer) for answer in answers]
 
-    state = network.encode(source, torch.tensor([4]))
     torch.manual_seed(0)
-    loss = self_critical_loss(network.decoder, state, reward, samples=20_000, forbidden=FORBIDDEN, longest=LONGEST)
+    loss = self_critical_loss(
+        network.decoder,
+        network.encode(sources, torch.tensor([4, 4])),
+        reward,
+        samples=20_000,
+        forbidden=FORBIDDEN,
+        longest=LONGEST,
+    )
     estimate = gradient(network, loss)
     assert torch.nn.functional.cosine_similarity(estimate, exact, dim=0) > 0.99
-    mean_length = sum(map(len, seen)) / len(seen)
+    mean_length = sum(len(answer) for answers in seen for answer in answers) / len(seen[0])
     assert (estimate * mean_length).norm() == pytest.approx(exact.norm().item(), rel=0.1)
-    for answer, chance in probabilities.items():
-        assert seen.count(list(answer)) / len(seen) == pytest.approx(chance.item(), abs=0.015)
+    for answers, of_one in zip(seen, chances, strict=True):
+        for answer, chance in of_one.items():
+            assert answers.count(list(answer)) / len(answers) == pytest.approx(chance.item(), abs=0.015)
 
 
 def test_rows_that_have_ended_leave_the_batch(network: EncoderDecoder) -> None:
