@@ -60,6 +60,7 @@ class Config:
     crop: int  # longest training window in subwords; a longer text gives a random window per epoch
     tokens_per_batch: int = 5600
     slow_encoder: float = 1.0  # factor on the learning rate of the language model's weights
+    kept: float = 0.0  # share of the weights of `start` in the published ones, which are a mean then
     seed: int = 1
     schedule: Schedule
 
@@ -147,6 +148,14 @@ def start_from(network: Classifier, folder: Path) -> list[str]:
     return sorted(taken)
 
 
+def mean_with(network: Classifier, folder: Path, share: float) -> None:
+    """Make the weights of a network a mean, with a share of those of a version in the store, from which its training
+    started: such a mean is often better than both (Wortsman et al. 2022, "Model soups")."""
+    stored = load_file(folder / WEIGHTS)
+    mean = {name: (1 - share) * own + share * stored[name].to(own) for name, own in network.state_dict().items()}
+    network.load_state_dict(mean)
+
+
 def train_classifier(
     config: Config, folder: Path, *, train: Sequence[Pool[Rated]], dev: Sequence[Rated], epochs: int | None = None
 ) -> None:
@@ -198,6 +207,8 @@ def train_classifier(
         rate_of=lambda name: config.slow_encoder if name in taken else 1.0,
     )
     assert isinstance(best, Classifier)
+    if config.kept:
+        mean_with(best, start, config.kept)
     with torch.no_grad():
         logits = positive_logit(best, [tokens for tokens, _ in dev_rows])
     temperature = calibrate(logits, labels)

@@ -53,7 +53,8 @@ TRANSLATIONS = {
 NEXT = {
     "The clouds are in the": " sky",
     "I grew up in France. I speak fluent": " French",
-    "이 영화는 정말": " 좋은",
+    "오늘은 날씨가 정말": " 좋아요",
+    "배가 고파서 밥을": " 먹",
 }
 
 

@@ -55,7 +55,7 @@ def test_a_model_of_a_task_is_chosen(visit: Visit) -> None:
 def test_texts_are_offered_in_the_languages_that_models_read(visit: Visit) -> None:
     visit.go("/")
     section = job(visit, "Language model")
-    expect(section.get_by_role("textbox").first).to_have_value("이 영화는 정말")
+    expect(section.get_by_role("textbox").first).to_have_value("오늘은 날씨가 정말")
     expect(section.locator(".example[lang=ko]").first).to_be_visible()
     expect(section.locator(".example[lang=en]").first).to_be_hidden()
     visit.check()

@@ -15,11 +15,11 @@ import { number, percent, say, whenSpoken } from "./words.js";
 
 const STARTS = [
   ["en", "The clouds are in the"],
-  ["ko", "이 영화는 정말"],
+  ["ko", "오늘은 날씨가 정말"],
 ];
 const EXAMPLES = [
   ["en", "I grew up in France. I speak fluent"],
-  ["ko", "이 영화는 정말"],
+  ["ko", "배가 고파서 밥을"],
 ];
 const NEXT = 10; // next tokens to show
 const SPECIAL = /^<(0x[0-9A-F]{2}|[a-z]+)>$/; // eos, or a byte of a character: not a part of a text

@@ -18,7 +18,7 @@ import { say, whenSpoken } from "./words.js";
 
 const STARTS = {
   sentiment: { en: "It begins like a masterpiece,", ko: "처음 한 시간은 정말 좋았는데" },
-  completion: { en: "This film is one of the", ko: "이 영화는 정말" },
+  completion: { en: "This film is one of the", ko: "오늘은 날씨가 정말" },
 };
 
 /** Connect the section. */

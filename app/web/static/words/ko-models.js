@@ -9,7 +9,7 @@ export default {
     "시애틀의 날씨: 지난 6일의 날씨에서 앞으로 3일의 최고 기온과 최저 기온을 예측합니다.",
   "English, word after word: continues a text as a film review would.": "영어를 한 단어씩 이어 씁니다. 영화평처럼 글을 이어 갑니다.",
   "English, word after word: continues a sentence of everyday or text book English.": "영어를 한 단어씩 이어 씁니다. 일상이나 교과서의 영어 문장을 이어 갑니다.",
-  "Korean, word after word: continues a text as a film review on the web would.": "한국어를 한 단어씩 이어 씁니다. 인터넷 영화평처럼 글을 이어 갑니다.",
+  "Korean, word after word: continues a sentence of everyday Korean.": "한국어를 한 단어씩 이어 씁니다. 일상 한국어 문장을 잇습니다.",
   "English sentiment: negative or positive, trained on film reviews and short texts.": "영어 감성 분석: 부정 또는 긍정. 영화평과 짧은 글로 학습했습니다.",
   "English sentiment by the last state of a GRU; two more differ from it in the cell alone.":
     "GRU의 마지막 상태로 하는 영어 감성 분석. 셀만 다른 모델이 둘 더 있습니다.",
