@@ -34,9 +34,13 @@ def results_of(answer: httpx.Response) -> list[dict[str, Any]]:
 
 
 def rounded(value: Any) -> Any:
-    """Floats rounded to two places: kernels of other processors may differ in the last ones."""
+    """Floats nearly as they are: kernels of other processors differ in the last places, and 8 bits in the second. A
+    confidence rises steeply with the score."""
     if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
+        return {
+            key: pytest.approx(item, abs=0.1) if key == "confidence" and isinstance(item, float) else rounded(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [rounded(item) for item in value]
-    return pytest.approx(value, abs=0.01) if isinstance(value, float) else value
+    return pytest.approx(value, abs=0.03) if isinstance(value, float) else value
