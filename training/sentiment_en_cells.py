@@ -42,6 +42,7 @@ def cell_recipe(cell: CellKind, words: str) -> Recipe:
         hidden=256,
         pooling=("last",),
         crop=160,
+        kept=0,
         schedule=Schedule(epochs=6, learning_rate=6e-4),
     )
 
