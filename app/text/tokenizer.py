@@ -17,6 +17,7 @@ from app.text.placed_words import PlacedWord, Token, given_words, split_words
 from app.text.tokenizer_file import read_tokenizer
 from app.text.white_space import ends_in_space, plain
 from app.text.word import Word
+from app.text.word_ids import WordIds, reads_words_alone
 from app.text.word_tokenizers import UNKNOWN, has_no_spelling
 from app.text.words import cutter, in_lower_case, origin
 
@@ -74,6 +75,8 @@ class TextTokenizer:
         self._unk = self._checked_unk(vocabulary)
         self._most = max((token for spelling, token in vocabulary.items() if spelling != UNKNOWN), default=0)
         self._reads_plainly = self._cut is None and use.unknown == "unk"
+        reads_words = use.white_space == "plain" and not use.cleaning and reads_words_alone(self._tokenizer)
+        self._word_ids = WordIds(self._tokenizer) if reads_words else None
         self._pieces: dict[int, str] = {}  # spellings that were needed so far
 
     @property
@@ -162,6 +165,8 @@ class TextTokenizer:
         """Ids of an output text, without prepended or appended ids."""
         if self._reads_plainly:
             text, _ = self._prepared(text)
+            if self._word_ids is not None:
+                return self._word_ids(text)
             ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
             return ids
         return [token.id for token in self._read(text)]
