@@ -57,22 +57,27 @@ class LogOutput:
             self._ready.wait()
             time.sleep(_GATHER_SECONDS)
             self._ready.clear()
-            while self._lines:
-                self._write(self._gathered())
+            left = len(self._lines)  # those that come meanwhile gather again
+            while left > 0:
+                lines = self._gathered()
+                self._write(b"".join(lines))
+                left -= len(lines)
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
                 self._write(f"{dropped} log lines were dropped: the reader of standard error had stopped\n".encode())
             if not self._lines:
                 self._is_empty.set()
 
-    def _gathered(self) -> bytes:
+    def _gathered(self) -> list[bytes]:
         """The next lines, as many as one atomic write takes; at least one."""
-        gathered = b""
+        gathered: list[bytes] = []
+        size = 0
         while self._lines:
             line = self._lines[0].encode(errors="backslashreplace") + b"\n"
-            if gathered and len(gathered) + len(line) > select.PIPE_BUF:
+            size += len(line)
+            if gathered and size > select.PIPE_BUF:
                 break
-            gathered += line
+            gathered.append(line)
             self._lines.popleft()
         return gathered
 

@@ -48,8 +48,7 @@ class _JsonRequestLines:
             self._write("warning", event, fields)
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
-        stamp = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        head = {"timestamp": stamp, "level": level, "logger": _REQUESTS, "event": event}
+        head = {"timestamp": datetime.now(UTC), "level": level, "logger": _REQUESTS, "event": event}
         LOG_OUTPUT.write(_encode(head | fields).decode())
 
 

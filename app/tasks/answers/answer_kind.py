@@ -26,7 +26,7 @@ class AnswerForm(BaseModel):
     @classmethod
     def of(cls, jobs: Sequence[Job], outputs: Sequence[Output]) -> "AnswerForm":
         """The body for all inputs of a request."""
-        return cls.model_construct(results=[output.result for output in outputs], usage=usage_of(jobs, outputs))
+        return cls(results=[output.result for output in outputs], usage=usage_of(jobs, outputs))
 
     @property
     def has_pieces(self) -> bool:
