@@ -61,13 +61,15 @@ class RequestContext:
     @property
     def engine_seconds(self) -> dict[str, float]:
         """Seconds in the queue, of encoding and of decoding, under their public names: the longest over all inputs."""
-        seconds: dict[str, float] = {}
-        for one in self.executions:
-            _keep_longest(seconds, "queue", one.arrived, one.started)
-            _keep_longest(seconds, "consume", one.started, one.encoded)
-            if one.first_token:
-                _keep_longest(seconds, "emit", one.encoded, one.ended)
-        return seconds
+        longest = {"queue": -1.0, "consume": -1.0, "emit": -1.0}
+        for _, _, arrived, started, encoded, first_token, ended in self.executions:
+            if arrived and started > arrived + longest["queue"]:
+                longest["queue"] = started - arrived
+            if started and encoded > started + longest["consume"]:
+                longest["consume"] = encoded - started
+            if first_token and encoded and ended > encoded + longest["emit"]:
+                longest["emit"] = ended - encoded
+        return {name: seconds for name, seconds in longest.items() if seconds >= 0}
 
     @property
     def started_at(self) -> float | None:
@@ -111,8 +113,3 @@ def context_of(headers: list[tuple[bytes, bytes]], arrived: float | None = None)
             context.bytes_in = int(value)
     context.id = context.id or f"{random.getrandbits(128):032x}"  # an identifier, not a secret
     return context
-
-
-def _keep_longest(seconds: dict[str, float], name: str, begin: float, end: float) -> None:
-    if begin and end:
-        seconds[name] = max(seconds.get(name, 0.0), end - begin)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple, assert_never
 
 import msgspec
@@ -93,6 +92,11 @@ class Job:
     request: AnswerSpec
     options: TaskOptions
     following: Sequence[Following] = ()
+    cost: int = field(init=False)  # expected cell steps of this part
+
+    def __post_init__(self) -> None:
+        cost = cost_of(self.read.source, self.request, self.entry.manifest.architecture).total
+        object.__setattr__(self, "cost", cost)
 
     @property
     def key(self) -> str:
@@ -111,17 +115,12 @@ class Job:
     @property
     def tokens(self) -> int:
         """Number of tokens of the input; 0 for other sources."""
-        return sum(job.read.tokens for job in self.parts)
-
-    @cached_property
-    def cost(self) -> int:
-        """Expected cell steps of this part."""
-        return cost_of(self.read.source, self.request, self.entry.manifest.architecture).total
+        return self.read.tokens + sum(job.read.tokens for _, job in self.following)
 
     @property
     def steps(self) -> int:
         """Expected cell steps of all parts."""
-        return sum(job.cost for job in self.parts)
+        return self.cost + sum(job.cost for _, job in self.following)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Sentiment: a text to a label with a signed degree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from app.tasks.sources.text import TextSource
 from app.tasks.states.options import CarryOptions
 from app.tasks.task import Face, Task
 
-_POSITIVE, _NEGATIVE = ("positive", "pos"), ("negative", "neg")  # labels of the two ends, in any letter case
+_SIGNS = {"positive": 1, "pos": 1, "negative": -1, "neg": -1}  # of the labels of the two ends, in any letter case
 
 
 class SentimentOptions(LabelOptions, TextOptions, CarryOptions):
@@ -46,11 +46,10 @@ class DegreeKind(LabelKind):
 
     def measure(self, scores: Mapping[str, float]) -> dict[str, float]:
         """The polarity. A label that a model lacks counts as 0."""
-        return {"polarity": _sum_of(scores, _POSITIVE) - _sum_of(scores, _NEGATIVE)}
-
-
-def _sum_of(scores: Mapping[str, float], names: Sequence[str]) -> float:
-    return sum(score for label, score in scores.items() if label.lower() in names)
+        polarity = 0.0
+        for label, score in scores.items():
+            polarity += _SIGNS.get(label.lower(), 0) * score
+        return {"polarity": polarity}
 
 
 SENTIMENT = Task(

@@ -240,7 +240,9 @@ class Dispatch:
     def _detach(self, call: Call, engine: EngineLoad) -> None:
         call.connection = None
         engine.own -= call.cost
-        engine.models -= Counter([call.submit.model])  # keeps no zeros
+        engine.models[call.submit.model] -= 1
+        if not engine.models[call.submit.model]:
+            del engine.models[call.submit.model]
         if call.trial is not None:
             call.trial.attached -= 1
             if not call.trial.attached:
