@@ -35,7 +35,7 @@ async def healthz() -> Health:
     responses={503: {"model": Readiness, "description": "Not every engine is ready, or the service is about to end"}},
 )
 async def readyz(service: ServiceDependency, response: Response) -> Readiness:
-    """200 when every engine has loaded the default versions, or done so for a second, and the service is not about
+    """200 when every engine has loaded the default versions, or done so for 0.3 s, and the service is not about
     to end; otherwise 503. Broken versions are listed, and the others are served: their requests load them. Later, a
     restart of one engine does not change the status while another engine is ready."""
     view = service.client.view

@@ -25,7 +25,7 @@ from app.store.manifest import Manifest
 from app.store.model_store import Version
 
 Reply = tuple[bytes, Change]  # to a front end
-_START_SECONDS = 1.0  # for default versions before the engine is ready; the rest is loaded while it runs
+_START_SECONDS = 0.3  # for default versions before the engine is ready; the rest is loaded while it runs
 _TRIM_SECONDS = 1.0
 
 
