@@ -23,14 +23,10 @@ class Usage(BaseModel):
 
 def usage_of(jobs: Sequence[Job], outputs: Sequence[Output]) -> Usage:
     """The sum over all inputs of a request."""
-    return Usage(
-        inputs=len(jobs),
-        source_tokens=sum(job.tokens for job in jobs),
-        emitted_tokens=sum(output.emitted_tokens for output in outputs),
-        kept_steps=_kept_steps(jobs),
-    )
-
-
-def _kept_steps(jobs: Sequence[Job]) -> int | None:
-    kept = [job.read.kept_steps for job in jobs]
-    return None if all(steps is None for steps in kept) else sum(steps or 0 for steps in kept)
+    source_tokens, kept = 0, None
+    for job in jobs:
+        source_tokens += job.tokens
+        if job.read.kept_steps is not None:
+            kept = (kept or 0) + job.read.kept_steps
+    emitted_tokens = sum([output.emitted_tokens for output in outputs])
+    return Usage(inputs=len(jobs), source_tokens=source_tokens, emitted_tokens=emitted_tokens, kept_steps=kept)
