@@ -22,9 +22,9 @@ CONFIG = Config(
     start="sentiment-en",
     crop=200,
     kept=0.3,
-    seed=2,
+    seed=5,
     dropout=0.3,
-    schedule=Schedule(epochs=5, learning_rate=8e-4, average=0.996, patience=6),
+    schedule=Schedule(epochs=8, learning_rate=1e-3, average=0.997, patience=8),
 )
 CARD = CardText(
     data="""Large Movie Review Dataset (Maas et al., ACL 2011): the published train split, 4 % of it as dev by
@@ -34,15 +34,16 @@ source archive of vaderSentiment 3.3.2): 10 % of those are test and 5 % dev, by 
 contrast, understatement and irony about films, products, food, travel and service, written for this project. Short
 texts rated within half a point of neutral, on a scale from -4 to +4, are left out of dev and test and kept
 for training. The target is a probability that follows the rating: 0.98 for the best, 0.5 for neutral.
-An epoch has a quarter of the reviews, each short text once and each written sentence twice. Training takes a random
-window of at most 200 subwords of each text per epoch; at run time a text is read whole. Version 3 continues from
-version 2, with three tenths of whose weights its own are averaged; version 1 started from the language model `lm-en`.
+An epoch has three tenths of the reviews, each short text once and each written sentence four times. Training takes a
+random window of at most 200 subwords of each text per epoch; at run time a text is read whole. Version 4 continues from
+version 3, with three tenths of whose weights its own are averaged, as version 3 did from version 2; version 1 started
+from the language model `lm-en`.
 The probabilities are calibrated by a temperature (Guo et al. 2017) on dev, which is part of the output layer.""",
     limits="""Opinions about films and products, in English. There is no neutral class: a text without opinion
 still gets a label. Irony, understatement, comparisons ("better than nothing"), set phrases ("never again") and
-opinions about someone else's opinion are often missed: of sentences that words alone do not tell, two thirds are
-right. A film may have reviews in both dev and train, so the dev score is higher than the test score, which is the one
-to go by.""",
+opinions about someone else's opinion are often missed: of sentences that words alone do not tell, 72 in 100
+are right. A film may have reviews in both dev and train, so the dev score is higher than the test score, which is the
+one to go by.""",
     terms="""Large Movie Review Dataset: published for research. The short texts have owners of their own
 (vaderSentiment is MIT; tweets and news excerpts belong to their authors). Weights: Apache-2.0, as
 the rest of this repository.""",
@@ -51,9 +52,9 @@ the rest of this repository.""",
 
 def train(data: Path, folder: Path, epochs: int | None) -> None:
     pools = [
-        (0.25, read_imdb(data, "train")),
+        (0.3, read_imdb(data, "train")),
         (1.0, read_snippets(data, "train", neutral=True)),
-        (2, [*read_contrast(data, "en", "train"), *read_more_contrast(data, "en")]),
+        (4, [*read_contrast(data, "en", "train"), *read_more_contrast(data, "en")]),
     ]
     dev = read_imdb(data, "dev")[:600] + read_snippets(data, "dev")[:600] + 5 * read_contrast(data, "en", "dev")
     train_classifier(CONFIG, folder, train=pools, dev=dev, epochs=epochs)
