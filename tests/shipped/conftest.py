@@ -43,4 +43,4 @@ def rounded(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [rounded(item) for item in value]
-    return pytest.approx(value, abs=0.03) if isinstance(value, float) else value
+    return pytest.approx(value, rel=0.02, abs=0.03) if isinstance(value, float) else value
