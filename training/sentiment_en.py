@@ -41,9 +41,8 @@ from the language model `lm-en`.
 The probabilities are calibrated by a temperature (Guo et al. 2017) on dev, which is part of the output layer.""",
     limits="""Opinions about films and products, in English. There is no neutral class: a text without opinion
 still gets a label. Irony, understatement, comparisons ("better than nothing"), set phrases ("never again") and
-opinions about someone else's opinion are often missed: of sentences that words alone do not tell, 72 in 100
-are right. A film may have reviews in both dev and train, so the dev score is higher than the test score, which is the
-one to go by.""",
+opinions about someone else's opinion are often missed: the measures say how often. A film may have reviews in both
+dev and train, so the dev score is higher than the test score, which is the one to go by.""",
     terms="""Large Movie Review Dataset: published for research. The short texts have owners of their own
 (vaderSentiment is MIT; tweets and news excerpts belong to their authors). Weights: Apache-2.0, as
 the rest of this repository.""",
