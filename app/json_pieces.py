@@ -1,5 +1,6 @@
 """JSON of answers that are too large to be encoded in one turn of the event loop: pieces, with turns for other work."""
 
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,12 +16,16 @@ AS_IT_IS = PlainSerializer(lambda value: value)
 """For a member of a pydantic model that is or contains `JsonInPieces`: `model_dump` keeps it as it is."""
 
 
-class JsonInPieces(msgspec.Struct, frozen=True, eq=False):
+class _AbstractStruct(msgspec.StructMeta, ABCMeta):
+    """The type of a Struct with abstract methods."""
+
+
+class JsonInPieces(msgspec.Struct, frozen=True, eq=False, metaclass=_AbstractStruct):
     """A value whose JSON is made piece by piece, each in less than a millisecond."""
 
+    @abstractmethod
     def json(self) -> Iterator[bytes]:
         """The pieces of its JSON."""
-        raise NotImplementedError
 
 
 class JsonArray(JsonInPieces, frozen=True, eq=False):

@@ -41,10 +41,11 @@ def _is_within_words(step: dict[str, Any]) -> bool:
 
 class WordIds:
     """Reads texts with single spaces between their words by a tokenizer that reads words alone. It keeps the ids of the
-    words that it read, and begins anew when these are too many. Threads may share it."""
+    words that it read, and begins anew when these are more than `most`. Threads may share it."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, most: int = _MOST_WORDS) -> None:
         self._tokenizer = tokenizer
+        self._most = most
         self._known: dict[str, Sequence[int]] = {}
 
     def __call__(self, text: str) -> list[int]:
@@ -58,7 +59,7 @@ class WordIds:
     def _read(self, word: str) -> Sequence[int]:
         ids: Sequence[int] = self._tokenizer.encode(word, add_special_tokens=False).ids
         if len(word) <= _MOST_CHARS:
-            if len(self._known) >= _MOST_WORDS:
+            if len(self._known) >= self._most:
                 self._known.clear()
             self._known[word] = tuple(ids)
         return ids

@@ -35,10 +35,9 @@ def test_the_ids_are_those_of_the_tokenizer(file: Path) -> None:
         assert read(text) == tokenizer.encode(text, add_special_tokens=False).ids, text
 
 
-def test_more_words_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.text.word_ids._MOST_WORDS", 8)
+def test_more_words_than_are_kept(tmp_path: Path) -> None:
     tokenizer = Tokenizer.from_file(str(tiny_tokenizer(tmp_path)))
-    read = WordIds(tokenizer)
+    read = WordIds(tokenizer, most=8)
     for text in texts(100):
         assert read(text) == tokenizer.encode(text, add_special_tokens=False).ids, text
 
