@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 SERVING := $(VENV)/installed-serving
 STAMP := $(VENV)/installed
-BUILT_FROM := pyproject.toml setup.py app/models/serving/native/kernels.c app/models/serving/native/kernels.h
+BUILT_FROM := pyproject.toml setup.py $(wildcard app/models/serving/native/*.[ch])
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 # Bytecode is kept, also where the environment says otherwise: tests start hundreds of processes.
@@ -52,7 +52,7 @@ test-ray: .venv-ray/installed
 # The native kernels as on ARM64, compiled by zig; scripts/arm64-test runs their tests on an emulated processor.
 arm64: build/zig/installed
 	PYTHONPATH=build/zig $(BIN)/python -m ziglang cc -target aarch64-linux-gnu.2.28 -O3 -ffp-contract=off -fPIC -shared -Wall -Wextra -Werror \
-		app/models/serving/native/kernels.c app/models/serving/native/unit.c -lm -o build/kernels-arm64.so
+		app/models/serving/native/kernels.c app/models/serving/native/resnet.c app/models/serving/native/unit.c -lm -o build/kernels-arm64.so
 
 build/zig/installed: $(STAMP)
 	$(PIP) --target build/zig "ziglang>=0.13"

@@ -1,15 +1,12 @@
 """A ResNet with folded batch normalisation against the plain one."""
 
-from functools import partial
 from typing import Literal
 
 import pytest
 import torch
 
 from app.models.resnet import ResNet
-from app.models.serving.eight_bits import EightBitConvolution
-from app.models.serving.folded import FoldedConvolution, FoldedResNet
-from app.models.serving.one_by_one import OneByOne
+from app.models.serving.folded import FoldedResNet
 from app.models.serving.precision import capability
 from app.store.image_encoder import ResNet as ResNetConfig
 from tests.models.test_resnet import THIN, randomised
@@ -23,30 +20,15 @@ def test_folded_equals_the_plain_one(block: Literal["basic", "bottleneck"], stri
     given = pixels.clone()
     with torch.inference_mode():
         expected = network(pixels)
-        actual = FoldedResNet(network, partial(FoldedConvolution, dtype=torch.float32))(pixels)
+        actual = FoldedResNet(network, torch.float32)(pixels)
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
     assert torch.equal(pixels, given)
-
-
-@pytest.mark.skipif(not capability().convolutions_int8, reason="this processor has no fast 8-bit products")
-@pytest.mark.parametrize("block", ["basic", "bottleneck"])
-def test_8_bits_are_near_and_the_same_alone(block: Literal["basic", "bottleneck"]) -> None:
-    network = randomised(ResNet(ResNetConfig(block=block, blocks=(1, 2, 1, 1), **THIN)))
-    packed = OneByOne(FoldedResNet(network, EightBitConvolution), torch.channels_last)
-    pixels = torch.randn(4, 3, 64, 64) * torch.tensor([1.0, 0.1, 3.0, 1.0]).view(4, 1, 1, 1)
-    with torch.inference_mode():
-        expected, actual = network(pixels), packed(pixels)
-        for row in range(4):
-            assert (actual[row] - expected[row]).norm() < 0.1 * expected[row].norm()
-            assert torch.equal(packed(pixels[row : row + 1])[0], actual[row])
-        odd = torch.randn(1, 3, 96, 64)  # after the weights were laid out for another size
-        assert (packed(odd) - network(odd)).norm() < 0.1 * network(odd).norm()
 
 
 @pytest.mark.skipif(not capability().bfloat16, reason="this processor has no fast bfloat16")
 def test_bfloat16_is_near_and_the_same_alone() -> None:
     network = randomised(ResNet(ResNetConfig(block="bottleneck", blocks=(1, 1, 1, 1), **THIN)))
-    folded = FoldedResNet(network, partial(FoldedConvolution, dtype=torch.bfloat16))
+    folded = FoldedResNet(network, torch.bfloat16)
     pixels = torch.randn(5, 3, 64, 64)
     with torch.inference_mode():
         expected, actual = network(pixels), folded(pixels)

@@ -1,6 +1,5 @@
 """The native kernels against torch's modules in float64, on every instruction set that this processor has."""
 
-import math
 from typing import Literal
 
 import pytest
@@ -18,7 +17,6 @@ from app.models.serving.native import (
     attend,
     available,
     draw,
-    in_bytes,
     levels,
     most_probable,
     multiplies_pairs,
@@ -510,31 +508,3 @@ def test_packing_keeps_neither_the_original_nor_a_copy(dtype: torch.dtype) -> No
     for packed, weights in ((layer, 64 * 64), (module, sum(one.numel() for one in recurrent("lstm", 64).parameters()))):
         shown = sum(buffer.nbytes for buffer in packed.buffers())
         assert shown == pytest.approx(dtype.itemsize * weights, rel=0.1)  # for `Models.bytes`
-
-
-@every_level
-@pytest.mark.parametrize("size", [1, 15, 16, 37, 64])
-def test_numbers_in_bytes(size: int, level: Level) -> None:
-    for numbers, zero, steps in ((torch.rand(size), 0, 255), (torch.randn(size) - 3, 128, 127)):
-        found = in_bytes(numbers, level=level)
-        scale = float(numbers.abs().max()) / steps
-        assert found.zero == zero
-        assert found.scale == pytest.approx(scale)
-        back = found.scale * (found.values.float() - zero)
-        torch.testing.assert_close(back, numbers, rtol=0, atol=scale * 0.501)
-    assert in_bytes(torch.zeros(size), level=level).values.count_nonzero() == 0
-
-
-@every_level
-def test_bytes_keep_the_order_of_memory_and_tell_what_is_no_number(level: Level) -> None:
-    images = torch.randn(1, 3, 5, 7).contiguous(memory_format=torch.channels_last)
-    found = in_bytes(images, level=level)
-    assert found.values.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(found.scale * (found.values.float() - found.zero), images, rtol=0, atol=0.02)
-    for bad in (torch.nan, torch.inf, -torch.inf):
-        images[0, 1, 2, 3] = bad
-        assert math.isnan(in_bytes(images, level=level).scale)
-    with pytest.raises(ValueError, match="gaps"):
-        in_bytes(torch.zeros(4, 4)[:, :2], level=level)
-    with pytest.raises(TypeError):
-        in_bytes(torch.zeros(4, dtype=torch.float64), level=level)

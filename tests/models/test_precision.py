@@ -28,7 +28,7 @@ ALL = Capability(
     bfloat16=True,
     native=("float16", "bfloat16", "int8"),
     bfloat16_pays=("onednn", "native"),
-    convolutions_int8=True,
+    resnet_int8=True,
 )
 NONE = Capability(packed_float16=False, fused_lstm=False, bfloat16=False)
 needs_everything = pytest.mark.skipif(
@@ -194,7 +194,7 @@ def test_auto_takes_bfloat16_only_where_it_pays(draft: Manifest) -> None:
 @every_packed_draft
 def test_a_resnet_is_in_8_bits_where_the_rest_is(draft: Manifest) -> None:
     network = network_of(draft)
-    for able, words in ((ALL, "ResNet int8"), (ALL._replace(convolutions_int8=False), "ResNet bfloat16")):
+    for able, words in ((ALL, "ResNet int8"), (ALL._replace(resnet_int8=False), "ResNet bfloat16")):
         found = prepare(copy.deepcopy(network), "int8", CPU, able=able)
         assert (words in found) == (draft.image is not None)
         assert found.endswith("native recurrences and linear layers int8")

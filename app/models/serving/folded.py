@@ -1,14 +1,10 @@
 """A serving form of `ResNet`: batch normalisation folded into the convolutions, channels last."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from app.models.resnet import Block, ResNet
-
-Form = Callable[[nn.Conv2d, nn.BatchNorm2d], nn.Module]  # of (features, relu) to features
 
 
 class FoldedConvolution(nn.Module):
@@ -38,18 +34,18 @@ def folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor
 class FoldedBlock(nn.Module):
     """See `resnet.Block`."""
 
-    def __init__(self, block: Block, form: Form) -> None:
+    def __init__(self, block: Block, dtype: torch.dtype) -> None:
         super().__init__()
         pairs = [(block.conv1, block.bn1), (block.conv2, block.bn2)]
         if block.bottleneck:
             pairs.append((block.conv3, block.bn3))
-        self.convolutions = nn.ModuleList(form(*pair) for pair in pairs)
+        self.convolutions = nn.ModuleList(FoldedConvolution(*pair, dtype) for pair in pairs)
         self.downsample: nn.Module | None = None
         if isinstance(block.downsample, nn.Sequential):
             convolution, norm = block.downsample
             assert isinstance(convolution, nn.Conv2d)
             assert isinstance(norm, nn.BatchNorm2d)
-            self.downsample = form(convolution, norm)
+            self.downsample = FoldedConvolution(convolution, norm, dtype)
 
     def forward(self, features: Tensor) -> Tensor:
         shortcut = features if self.downsample is None else self.downsample(features, relu=False)
@@ -60,15 +56,15 @@ class FoldedBlock(nn.Module):
 
 
 class FoldedResNet(nn.Module):
-    """`resnet` with each convolution in a `form`: pixels in, a feature map of their type out."""
+    """`resnet` in `dtype`: pixels in, a feature map of their type out."""
 
-    def __init__(self, resnet: ResNet, form: Form) -> None:
+    def __init__(self, resnet: ResNet, dtype: torch.dtype) -> None:
         super().__init__()
-        self.stem = form(resnet.conv1, resnet.bn1)
+        self.stem = FoldedConvolution(resnet.conv1, resnet.bn1, dtype)
         self.maxpool = resnet.maxpool
         stages = (resnet.get_submodule(f"layer{stage}") for stage in (1, 2, 3, 4))
         self.blocks = nn.Sequential(
-            *(FoldedBlock(block, form) for stage in stages for block in stage.children() if isinstance(block, Block))
+            *(FoldedBlock(block, dtype) for stage in stages for block in stage.children() if isinstance(block, Block))
         )
 
     def forward(self, pixels: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """A ResNet that reads one image at a time, so that an image in a batch has the bits of the same image alone.
 
 oneDNN chooses another kernel for another memory layout or number of images. In float32 that changes a feature by about
-1e-5, and a caption's log-probability behind 152 layers by 6e-5. In 8 bits the largest number of each image counts.
+1e-5, and a caption's log-probability behind 152 layers by 6e-5.
 """
 
 import torch
@@ -9,13 +9,12 @@ from torch import Tensor, nn
 
 
 class OneByOne(nn.Module):
-    """`resnet`, one image at a time: channels first, as the training code has them, or in another layout."""
+    """`resnet`, one image at a time, channels first, as the training code has them."""
 
-    def __init__(self, resnet: nn.Module, layout: torch.memory_format = torch.contiguous_format) -> None:
+    def __init__(self, resnet: nn.Module) -> None:
         super().__init__()
-        self.resnet, self.layout = resnet, layout
+        self.resnet = resnet
 
     def forward(self, pixels: Tensor) -> Tensor:
         """See `ResNet.forward`."""
-        images = torch.split(pixels, 1)
-        return torch.cat([self.resnet(image.contiguous(memory_format=self.layout)) for image in images])
+        return torch.cat([self.resnet(image.contiguous()) for image in torch.split(pixels, 1)])

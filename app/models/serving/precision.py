@@ -4,7 +4,6 @@ The engine calls `prepare` or `prepare_for_gpu` once per model, after it loads t
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -15,13 +14,11 @@ from app.models.cells import Weights
 from app.models.encoders import FramesEncoder, ImageEncoder, RecurrentEncoder, SeriesEncoder
 from app.models.networks import Network, Tagger
 from app.models.recurrent import Recurrent
-from app.models.resnet import ResNet
 from app.models.serving import native
-from app.models.serving.eight_bits import EightBitConvolution
 from app.models.serving.flat import FlatRecurrent
-from app.models.serving.folded import FoldedConvolution, FoldedResNet
+from app.models.serving.folded import FoldedResNet
 from app.models.serving.fused import FusedLSTM
-from app.models.serving.native import NativeLinear, NativeRecurrent, has_native_form
+from app.models.serving.native import NativeLinear, NativeRecurrent, NativeResNet, has_native_form
 from app.models.serving.one_by_one import OneByOne
 from app.models.serving.packed import PackedCell, PackedEmbedding, PackedLinear, has_packed_form
 from app.models.serving.unrolled import PackedLayer, PackedRecurrent
@@ -41,7 +38,7 @@ class Capability(NamedTuple):
     bfloat16: bool  # oneDNN: convolutions and LSTM layers in bfloat16
     native: tuple[Type, ...] = ()  # our kernels: recurrences and linear layers, in these types
     bfloat16_pays: tuple[Literal["onednn", "native"], ...] = ()  # where it is faster than float32
-    convolutions_int8: bool = False  # oneDNN: convolutions in 8 bits with exact sums, which need VNNI
+    resnet_int8: bool = False  # our kernels: a ResNet in 8 bits, which needs VNNI
 
 
 def capability() -> Capability:
@@ -67,9 +64,7 @@ def capability() -> Capability:
         else ("onednn",)
         if torch.cpu._is_amx_tile_supported()
         else (),
-        convolutions_int8=onednn
-        and level is native.Level.AVX512_VNNI
-        and hasattr(torch.ops.onednn, "qconv2d_pointwise"),
+        resnet_int8=level is native.Level.AVX512_VNNI,
     )
 
 
@@ -122,7 +117,7 @@ def prepare_for_gpu(network: Network, precision: Precision, device: torch.device
     with torch.no_grad():
         encoder = network.encoder
         if (image := image_encoder_of(network)) is not None:
-            image.resnet = _folded(image.resnet, dtype)  # type: ignore[assignment]
+            image.resnet = FoldedResNet(image.resnet, dtype)  # type: ignore[assignment]
         crf = network.crf if isinstance(network, Tagger) else None
         if isinstance(network, Tagger):
             network.crf = None  # not rounded: its sums are over whole sequences
@@ -161,11 +156,11 @@ def _on_cpu(network: Network, precision: Precision, able: Capability) -> str:
     dtype = torch.bfloat16 if able.bfloat16 and pays else torch.float32
     name = str(dtype).removeprefix("torch.")
     if (image := image_encoder_of(network)) is not None:
-        if precision == "int8" and able.convolutions_int8:
-            image.resnet = _in_8_bits(image.resnet, network.config.encoder.image_size)  # type: ignore
-            words.append("ResNet int8 (batch norm folded, one image at a time)")
+        if precision == "int8" and able.resnet_int8:
+            image.resnet = NativeResNet(image.resnet)  # type: ignore[assignment]
+            words.append("ResNet int8 (batch norm folded, one call)")
         else:
-            image.resnet = _folded(image.resnet, dtype)  # type: ignore[assignment]
+            image.resnet = FoldedResNet(image.resnet, dtype)  # type: ignore[assignment]
             words.append(f"ResNet {name} (batch norm folded, channels last)")
     packs_lstm = able.fused_lstm and native_type is None
     if packs_lstm and isinstance(encoder, RecurrentEncoder) and _is_usual_lstm(encoder.recurrence):
@@ -177,17 +172,6 @@ def _on_cpu(network: Network, precision: Precision, able: Capability) -> str:
         words.append(f"encoder LSTM {name} (packed once, without padding)")
     words.append(_pack_rest(network, able, native_type))
     return ", ".join(words)
-
-
-def _folded(resnet: ResNet, dtype: torch.dtype) -> FoldedResNet:
-    return FoldedResNet(resnet, partial(FoldedConvolution, dtype=dtype))
-
-
-def _in_8_bits(resnet: ResNet, size: int) -> OneByOne:
-    """The ResNet in 8 bits, its weights laid out for images of `size` x `size` pixels."""
-    form = OneByOne(FoldedResNet(resnet, EightBitConvolution), torch.channels_last)
-    form(torch.zeros(1, 3, size, size))
-    return form
 
 
 def _is_usual_lstm(recurrent: Recurrent) -> bool:

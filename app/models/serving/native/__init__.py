@@ -1,4 +1,5 @@
-"""Linear layers, recurrent layers, attention and the choice of a token in our own C kernels: one call for all steps.
+"""Linear layers, recurrent layers, attention, the choice of a token and a ResNet in our own C kernels: one call for all
+steps or images.
 
 They are compiled when the package is installed with a C compiler, for x86-64 with AVX2 or AVX-512, and for ARM64.
 Elsewhere `app.models.serving.packed` does the same through torch, where torch can.
@@ -8,7 +9,8 @@ from app.models.serving.native.cell import NativeCell, has_native_form
 from app.models.serving.native.library import Level, absence, best_level, levels, multiplies_pairs
 from app.models.serving.native.matrix import NativeLinear
 from app.models.serving.native.recurrent import NativeRecurrent
-from app.models.serving.native.rows import attend, draw, in_bytes, largest, most_probable, summed
+from app.models.serving.native.resnet import NativeResNet
+from app.models.serving.native.rows import attend, draw, largest, most_probable, summed
 
 
 def available() -> bool:
@@ -21,13 +23,13 @@ __all__ = [
     "NativeCell",
     "NativeLinear",
     "NativeRecurrent",
+    "NativeResNet",
     "absence",
     "attend",
     "available",
     "best_level",
     "draw",
     "has_native_form",
-    "in_bytes",
     "largest",
     "levels",
     "most_probable",

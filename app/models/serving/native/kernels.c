@@ -55,7 +55,7 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 
-#include <immintrin.h>
+#include "vnni.h"
 
 #define LANES 16
 #define TILE_ROWS 6
@@ -89,7 +89,6 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #define AS_INT(x) _mm512_castps_si512(x)
 #define TO_FLOAT(x) _mm512_cvtepi32_ps(x)
 #define TO_INT(x) _mm512_cvtps_epi32(x)
-#define STORE_BYTES(p, x) _mm_storeu_si128((__m128i *)(void *)(p), _mm512_cvtepi32_epi8(x))
 #define GROUP 2
 #define BYTES(p) _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
 #define PRODUCTS(s, w, f) _mm512_add_epi32(s, _mm512_madd_epi16(w, f))
@@ -101,21 +100,7 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #undef TARGET
 
 #define NAME(x) x##_avx512_vnni
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx512vnni,avx2,fma,f16c")))
-
-/* The functions of this set may be called without avx512bf16, if they multiply no bfloat16. As assembler, since GCC moves the sums of `_mm512_dpbusd_epi32` and `_mm512_dpbf16_ps` to other registers and to memory. */
-static inline __attribute__((always_inline)) TARGET __m512i add_products(__m512i sums, __m512i weights, __m512i factors)
-{
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(factors), "v"(weights));
-    return sums;
-}
-
-static inline __attribute__((always_inline)) TARGET __m512 add_pairs(__m512 sums, __m512 weights, __m512 factors)
-{
-    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sums) : "v"(factors), "v"(weights));
-    return sums;
-}
-
+#define TARGET VNNI
 #define PAIRS
 #undef GROUP
 #undef BYTES
@@ -128,7 +113,6 @@ static inline __attribute__((always_inline)) TARGET __m512 add_pairs(__m512 sums
     _mm_storeu_si128((__m128i *)(void *)(p), _mm512_cvtepi32_epi8(_mm512_add_epi32(x, _mm512_set1_epi32(128))))
 #include "kernels.h"
 #undef PAIRS
-#undef STORE_BYTES
 #undef ivec
 #undef STRIP
 #undef IZERO
@@ -349,12 +333,6 @@ EXPORT void unroll_best(int level, const float *logits, int64_t count, int64_t s
     AT_LEVEL(level, best, logits, count, size, best, sums);
 }
 
-/* Numbers as the factors of a convolution in 8 bits, see `bytes` in kernels.h. */
-EXPORT float unroll_bytes(int level, int64_t size, const float *numbers, uint8_t *bytes, int32_t *zero)
-{
-    return AT_LEVEL(level, bytes, size, numbers, bytes, zero);
-}
-
 /* For tests: sigmoid (kind 0) or tanh (1). */
 EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)
 {
@@ -393,11 +371,6 @@ EXPORT void unroll_attend(int level, const struct unroll_attention *attention) {
 EXPORT void unroll_best(int level, const float *logits, int64_t count, int64_t size, int64_t *best, float *sums)
 {
     (void)level, (void)logits, (void)count, (void)size, (void)best, (void)sums;
-}
-
-EXPORT float unroll_bytes(int level, int64_t size, const float *numbers, uint8_t *bytes, int32_t *zero)
-{
-    return (void)level, (void)size, (void)numbers, (void)bytes, (void)zero, 0.0f;
 }
 
 EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)

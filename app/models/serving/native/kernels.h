@@ -11,7 +11,6 @@
    BYTES(p)            a vector of groups of 8-bit weights
    PRODUCTS(s, w, f)   s + the sum of the products of each group of weights and factors
    NARROW(p, x)        stores int32 numbers as factors
-   STORE_BYTES(p, x)   stores int32 numbers from 0 to 255 in 8 bits; may be undefined
    WHERE_AT_LEAST      x in the lanes in which a >= b, and 0 in the others
    LOAD STORE LOAD_HALF LOAD_SOME STORE_SOME SOME SET ADD SUB MUL DIV FMA MIN MAX ABS SIGN_OF ROUND POWER_OF_2
 */
@@ -648,46 +647,6 @@ static TARGET void NAME(activate)(int kind, int64_t size, const float *inputs, f
         vec x = NAME(load_part)(inputs, at, size);
         NAME(store_part)(outputs, at, size, kind == 0 ? NAME(sigmoid)(x) : NAME(tanh)(x));
     }
-}
-
-/* Numbers in 8 bits without a sign; returns the value of 1, NaN if a number is not finite. The largest number becomes 255
-   and 0 stays 0, or if any number is negative 0 becomes 128 and the farthest from it 1 or 255. */
-static TARGET float NAME(bytes)(int64_t size, const float *numbers, uint8_t *bytes, int32_t *zero)
-{
-    vec most = SET(0.0f), least = SET(0.0f), bad = SET(0.0f);
-    float lanes[LANES], largest = 0.0f, smallest = 0.0f;
-    for (int64_t at = 0; at < size; at += LANES) {
-        const vec x = NAME(load_part)(numbers, at, size);
-        most = MAX(x, most);
-        least = MIN(x, least);
-        bad = FMA(x, SET(0.0f), bad);
-    }
-    STORE(lanes, most);
-    for (int lane = 0; lane < LANES; lane++)
-        largest = lanes[lane] > largest ? lanes[lane] : largest;
-    STORE(lanes, least);
-    for (int lane = 0; lane < LANES; lane++)
-        smallest = lanes[lane] < smallest ? lanes[lane] : smallest;
-    *zero = smallest < 0.0f ? 128 : 0;
-    const float steps = *zero ? 127.0f : 255.0f, farthest = largest > -smallest ? largest : -smallest;
-    const vec inverse = SET(farthest > 1e-30f ? steps / farthest : 0.0f), middle = SET((float)*zero);
-    for (int64_t at = 0; at < size; at += LANES) {
-        const vec x = ADD(MUL(NAME(load_part)(numbers, at, size), inverse), middle);
-        const ivec whole = TO_INT(MIN(MAX(x, SET(0.0f)), SET(255.0f)));
-#ifdef STORE_BYTES
-        if (at + LANES <= size) {
-            STORE_BYTES(bytes + at, whole);
-            continue;
-        }
-#endif
-        STORE(lanes, AS_FLOAT(whole));
-        for (int lane = 0; lane < LANES && at + lane < size; lane++) {
-            int32_t value;
-            memcpy(&value, lanes + lane, sizeof value);
-            bytes[at + lane] = (uint8_t)value;
-        }
-    }
-    return farthest / steps + NAME(lanes_sum)(bad);
 }
 
 #undef INLINE

@@ -1,7 +1,7 @@
 """The compiled kernels and their structures, for ctypes. ctypes releases the interpreter lock during a call."""
 
 import ctypes
-from ctypes import POINTER, c_float, c_int, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_int, c_int32, c_int64, c_void_p
 from enum import IntEnum
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -132,6 +132,36 @@ class UnitFields(ctypes.Structure):
     ]
 
 
+class ConvolutionFields(ctypes.Structure):
+    """`struct unroll_convolution`."""
+
+    _fields_: ClassVar = [
+        *((name, c_void_p) for name in ("weights", "scales", "bias", "offsets")),
+        *((name, c_int64) for name in ("kernel", "stride", "outputs")),
+    ]
+
+
+class BlockFields(ctypes.Structure):
+    """`struct unroll_block`."""
+
+    _fields_: ClassVar = [
+        ("convolutions", ConvolutionFields * 3),
+        ("downsample", ConvolutionFields),
+        ("count", c_int64),
+        ("has_downsample", c_int64),
+    ]
+
+
+class ResNetFields(ctypes.Structure):
+    """`struct unroll_resnet`."""
+
+    _fields_: ClassVar = [
+        ("stem", ConvolutionFields),
+        ("blocks", POINTER(BlockFields)),
+        *((name, c_int64) for name in ("count", "height", "width", "grid")),
+    ]
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled kernels; None if the package was installed without a C compiler."""
@@ -169,8 +199,7 @@ def _declared(path: Path) -> ctypes.CDLL | None:
         pool.restype = None
     kernels.unroll_activate.argtypes = (c_int, c_int, c_int64, c_void_p, c_void_p)
     kernels.unroll_activate.restype = None
-    kernels.unroll_bytes.argtypes = (c_int, c_int64, c_void_p, c_void_p, POINTER(c_int32))
-    kernels.unroll_bytes.restype = c_float
+    kernels.unroll_resnet.argtypes = (POINTER(ResNetFields), c_void_p, c_int64, c_void_p)
     return kernels
 
 

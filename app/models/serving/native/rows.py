@@ -1,7 +1,4 @@
-"""Attention, the most probable token, a drawn token, the pooling of steps, and numbers in 8 bits, row by row."""
-
-from ctypes import byref, c_int32
-from typing import NamedTuple
+"""Attention, the most probable token, a drawn token, and the pooling of steps, row by row."""
 
 import torch
 from torch import Tensor
@@ -122,24 +119,3 @@ def _pool(name: str, memory: Tensor, lengths: Tensor, kept: Tensor, dtype: torch
         raise ValueError(f"no row has more than {positions} positions")
     pool = getattr(loaded(), name)
     pool(memory.data_ptr(), memory.stride(0), memory.stride(1), lengths.data_ptr(), rows, size, kept.data_ptr())
-
-
-class Bytes(NamedTuple):
-    """Numbers in 8 bits: `scale` * (`values` - `zero`), each value from 0 to 255."""
-
-    values: Tensor
-    scale: float
-    zero: int
-
-
-def in_bytes(numbers: Tensor, *, level: Level | None = None) -> Bytes:
-    """float32 numbers without gaps, in any order of dimensions, rounded by their own largest; the scale is NaN if one
-    is not finite. Numbers that are not negative have twice the digits."""
-    if numbers.dtype != torch.float32 or numbers.device.type != "cpu":
-        raise TypeError(f"numbers must be float32 on the CPU, not {numbers.dtype} on {numbers.device}")
-    values = torch.empty_like(numbers, dtype=torch.uint8)
-    if values.stride() != numbers.stride():
-        raise ValueError("numbers must lie in memory without gaps")
-    zero = c_int32()
-    scale = loaded().unroll_bytes(_level(level), numbers.numel(), numbers.data_ptr(), values.data_ptr(), byref(zero))
-    return Bytes(values, scale, zero.value)
