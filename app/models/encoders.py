@@ -203,11 +203,33 @@ class FramesEncoder(RecurrentEncoder):
         return self.dropout(inputs), steps
 
 
+class Normalisation(nn.Module):
+    """Images (batch, height, width, 3) of uint8, RGB, to pixels (batch, 3, height, width), channels last."""
+
+    def __init__(self, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.mean: Tensor
+        self.std: Tensor
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether a pixel that is 0 afterwards was one from 0 to 255."""
+        return bool(((self.mean >= 0) & (self.mean <= 1)).all())
+
+    def forward(self, images: Tensor) -> Tensor:
+        shares = images.permute(0, 3, 1, 2).to(self.mean.dtype) / 255  # torchvision's order, for equal bits
+        pixels: Tensor = (shares - self.mean) / self.std
+        return pixels.contiguous(memory_format=torch.channels_last)
+
+
 class ImageEncoder(nn.Module):
     """A ResNet. Its feature map is the memory: one row per position, row by row from the top left."""
 
     def __init__(self, config: ImageEncoderConfig, *, mean: list[float], std: list[float]) -> None:
         super().__init__()
+        self.normalisation = Normalisation(mean, std)
         self.resnet = ResNet(config.resnet)
         self.output = config.output
         self.grid_side = config.grid_side
@@ -216,10 +238,6 @@ class ImageEncoder(nn.Module):
             if config.projection.batch_norm:
                 self.projection.append(nn.BatchNorm1d(config.projection.size))
         self.projects = config.projection is not None
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        self.mean: Tensor
-        self.std: Tensor
 
     def forward(self, images: Tensor, lengths: Tensor) -> Encoded:
         """images (batch, height, width, 3) of uint8, RGB. `lengths` is in the signature of every encoder and is not
@@ -228,9 +246,7 @@ class ImageEncoder(nn.Module):
 
     def feature_map(self, images: Tensor) -> Tensor:
         """Images as in `forward` to the ResNet's last feature map (batch, features, rows, columns)."""
-        shares = images.permute(0, 3, 1, 2).to(self.mean.dtype) / 255  # torchvision's order, for equal bits
-        pixels = (shares - self.mean) / self.std
-        grid: Tensor = self.resnet(pixels.contiguous(memory_format=torch.channels_last))
+        grid: Tensor = self.resnet(self.normalisation(images))
         return grid
 
     def encode_grid(self, grid: Tensor) -> Encoded:

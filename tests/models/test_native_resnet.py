@@ -4,7 +4,9 @@ from typing import Literal
 
 import pytest
 import torch
+from torch import Tensor
 
+from app.models.encoders import Normalisation
 from app.models.resnet import ResNet
 from app.models.serving.native import NativeResNet
 from app.models.serving.precision import capability
@@ -13,6 +15,11 @@ from tests.models.test_resnet import THIN, randomised
 
 pytestmark = pytest.mark.skipif(not capability().resnet_int8, reason="this processor has no fast 8-bit products")
 WIDE = {"stem_width": 24, "widths": (16, 40, 48, 80)}  # one to four vectors of channels in a panel, and one after it
+USUAL = Normalisation([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
+def images(count: int, height: int = 64, width: int = 64) -> Tensor:
+    return torch.randint(0, 256, (count, height, width, 3), dtype=torch.uint8)
 
 
 @pytest.mark.parametrize("block", ["basic", "bottleneck"])
@@ -27,48 +34,44 @@ def test_grid_is_near_the_plain_one(
 ) -> None:
     config = ResNetConfig.model_validate({"block": block, "blocks": (1, 2, 1, 1), "stride_at": stride_at} | widths)
     network = randomised(ResNet(config))
-    pixels = torch.randn(3, 3, *size)
-    given = pixels.clone()
+    given = images(3, *size)
     with torch.inference_mode():
-        expected, actual = network(pixels), NativeResNet(network)(pixels)
+        expected, actual = network(USUAL(given)), NativeResNet(network, USUAL)(given)
     assert actual.shape == expected.shape
     assert (actual - expected).norm() < 0.03 * expected.norm()
-    assert torch.equal(pixels, given)
 
 
-def native() -> NativeResNet:
-    return NativeResNet(randomised(ResNet(ResNetConfig(block="bottleneck", blocks=(1, 1, 1, 1), **THIN))))
+@pytest.mark.parametrize("mean", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_a_grey_image_is_read(mean: float, shade: int) -> None:
+    network = randomised(ResNet(ResNetConfig(block="basic", blocks=(1, 1, 1, 1), **THIN)))
+    grey, normalisation = torch.full((1, 64, 64, 3), shade, dtype=torch.uint8), Normalisation([mean] * 3, [0.5] * 3)
+    with torch.inference_mode():
+        expected = network(normalisation(grey))
+    assert (NativeResNet(network, normalisation)(grey) - expected).norm() < 0.03 * expected.norm()
 
 
 def test_an_image_in_a_batch_has_the_bits_of_the_same_alone() -> None:
-    network = native()
-    pixels = torch.randn(4, 3, 64, 64) * torch.tensor([1.0, 0.1, 30.0, 1.0]).view(4, 1, 1, 1)
-    grid = network(pixels)
+    network = NativeResNet(randomised(ResNet(ResNetConfig(block="bottleneck", blocks=(1, 1, 1, 1), **THIN))), USUAL)
+    given = images(4)
+    given[1] //= 16
+    grid = network(given)
     for row in range(4):
-        assert torch.equal(network(pixels[row : row + 1])[0], grid[row])
-    assert torch.equal(network(pixels.contiguous(memory_format=torch.channels_last)), grid)
-    assert network(pixels[:0]).shape == (0, *grid.shape[1:])
+        assert torch.equal(network(given[row : row + 1])[0], grid[row])
+    assert torch.equal(network(given.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)), grid)
+    assert network(given[:0]).shape == (0, *grid.shape[1:])
 
 
-@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf, 3e38])
-def test_a_grid_tells_that_a_number_is_not_finite(bad: float) -> None:
-    pixels = torch.randn(3, 3, 40, 40)
-    pixels[1, 2, 3, 4] = bad
-    grid = native()(pixels)
-    assert grid[1].isnan().all() or (bad == 3e38 and not grid[1].isinf().any())
-    assert grid[0].isfinite().all()
-    assert grid[2].isfinite().all()
-
-
-def test_a_black_image_is_read() -> None:
-    network = randomised(ResNet(ResNetConfig(block="basic", blocks=(1, 1, 1, 1), **THIN)))
-    pixels = torch.zeros(1, 3, 64, 64)
-    with torch.inference_mode():
-        expected = network(pixels)
-    assert (NativeResNet(network)(pixels) - expected).norm() < 0.03 * expected.norm()
+def test_a_grid_tells_that_a_number_is_not_finite() -> None:
+    network = randomised(ResNet(ResNetConfig(block="bottleneck", blocks=(1, 1, 1, 1), **THIN)))
+    with torch.no_grad():
+        network.layer2[0].conv2.weight.fill_(10)  # type: ignore[index, union-attr]
+        network.layer2[0].bn1.bias.fill_(3e38)  # type: ignore[index, union-attr]
+    assert NativeResNet(network, USUAL)(images(2)).isnan().all()
 
 
 def test_memory_is_that_of_the_weights() -> None:
-    network = ResNet(ResNetConfig(block="basic", blocks=(1, 1, 1, 1), stem_width=64, widths=(64, 64, 128, 128))).eval()
+    config = ResNetConfig(block="basic", blocks=(1, 1, 1, 1), stem_width=64, widths=(64, 64, 128, 128))
+    network = ResNet(config).eval()
     weights = sum(parameter.numel() for parameter in network.parameters() if parameter.dim() == 4)
-    assert sum(buffer.nbytes for buffer in NativeResNet(network).buffers()) == pytest.approx(weights, rel=0.1)
+    assert sum(buffer.nbytes for buffer in NativeResNet(network, USUAL).buffers()) == pytest.approx(weights, rel=0.1)

@@ -156,8 +156,9 @@ def _on_cpu(network: Network, precision: Precision, able: Capability) -> str:
     dtype = torch.bfloat16 if able.bfloat16 and pays else torch.float32
     name = str(dtype).removeprefix("torch.")
     if (image := image_encoder_of(network)) is not None:
-        if precision == "int8" and able.resnet_int8:
-            image.resnet = NativeResNet(image.resnet)  # type: ignore[assignment]
+        if precision == "int8" and able.resnet_int8 and image.normalisation.is_usual:
+            image.resnet = NativeResNet(image.resnet, image.normalisation)  # type: ignore[assignment]
+            image.normalisation = nn.Identity()  # type: ignore[assignment]
             words.append("ResNet int8 (batch norm folded, one call)")
         else:
             image.resnet = FoldedResNet(image.resnet, dtype)  # type: ignore[assignment]

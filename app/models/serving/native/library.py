@@ -1,7 +1,7 @@
 """The compiled kernels and their structures, for ctypes. ctypes releases the interpreter lock during a call."""
 
 import ctypes
-from ctypes import POINTER, c_int, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_int, c_int32, c_int64, c_uint8, c_void_p
 from enum import IntEnum
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -136,7 +136,7 @@ class ConvolutionFields(ctypes.Structure):
     """`struct unroll_convolution`."""
 
     _fields_: ClassVar = [
-        *((name, c_void_p) for name in ("weights", "scales", "bias", "offsets")),
+        *((name, c_void_p) for name in ("weights", "scales", "bias")),
         *((name, c_int64) for name in ("kernel", "stride", "outputs")),
     ]
 
@@ -159,6 +159,7 @@ class ResNetFields(ctypes.Structure):
         ("stem", ConvolutionFields),
         ("blocks", POINTER(BlockFields)),
         *((name, c_int64) for name in ("count", "height", "width", "grid")),
+        ("zero", c_uint8 * 8),
     ]
 
 

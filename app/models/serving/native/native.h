@@ -79,12 +79,10 @@ struct unroll_draws {
 /* A convolution in 8 bits; batch normalisation is folded into it. `outputs` is a multiple of 16, and so is the number of
    inputs but for the stem, which has 3. Weights lie in panels of 64 outputs, or of the last ones: a panel has
    `kernel` x groups x outputs x 4 weights. A group is of 4 weights side by side in a row of the kernel, pixel by pixel
-   and input by input, the last filled up with zeros. `scales` is the value of 1 in each output; `offsets` is added to
-   its sums: -128 times the sum of its weights in the stem, whose factors are 128 too large, and 0 elsewhere. */
+   and input by input, the last filled up with zeros. `scales` is the value of 1 in each output. */
 struct unroll_convolution {
     const int8_t *weights;
     const float *scales, *bias;
-    const int32_t *offsets;
     int64_t kernel, stride, outputs;
 };
 
@@ -94,11 +92,13 @@ struct unroll_block {
     int64_t count, has_downsample;
 };
 
-/* Reads images (3, height, width), channels first, and gives grids (height, width, channels) of `grid` numbers. */
+/* Reads images (height, width, 3), in which `zero` stands for 0, and gives grids (rows, columns, channels) of `grid`
+   numbers. The normalisation of pixels is folded into the stem. */
 struct unroll_resnet {
     struct unroll_convolution stem;
     const struct unroll_block *blocks;
     int64_t count, height, width, grid;
+    uint8_t zero[8];
 };
 
 /* One row in one step. `factors` is its hidden state in the type of the sums. */

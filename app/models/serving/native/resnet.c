@@ -1,7 +1,7 @@
 /* A residual network in 8 bits for x86-64 with AVX-512 VNNI: all its convolutions in one call, image by image.
 
    A map is what a convolution reads: bytes without a sign, pixel by pixel and in a pixel channel by channel, with a
-   border of zeros around it. So the pixels that a row of a kernel meets lie side by side, and a convolution of 3 x 3 is
+   border around it that stands for zeros. So the pixels that a row of a kernel meets lie side by side, and a convolution of 3 x 3 is
    a sum of three products of rows. Each map is rounded by its own largest number. Shortcuts are float32. */
 
 #include "native.h"
@@ -16,8 +16,8 @@ enum {
     TILE = 6,    /* pixels whose sums stay in registers, times 4 vectors of channels */
     LANES = 16,  /* channels of a vector */
     PANEL = 64,  /* channels whose weights lie together */
-    BORDER = 1,  /* pixels around a map; 3 around the image, whose kernel is 7 x 7 */
-    STEM_BORDER = 3,
+    BORDER = 1,  /* pixels around a map */
+    STEM_BORDER = 3, /* around the image, whose kernel is 7 x 7 */
     SLACK = 64,  /* bytes after a map, since factors are read in groups of 4 */
 };
 
@@ -33,11 +33,15 @@ static int64_t map_bytes(int64_t height, int64_t width, int64_t channels, int64_
     return (height + 2 * border) * (width + 2 * border) * channels + SLACK;
 }
 
-/* Sets the size of a map and all of its values to `empty`. */
-static void clear(struct map *map, int64_t height, int64_t width, int64_t channels, int64_t border, int empty)
+static void resize(struct map *map, int64_t height, int64_t width, int64_t channels, int64_t border)
 {
     map->height = height, map->width = width, map->channels = channels, map->border = border;
-    memset(map->values, empty, (size_t)map_bytes(height, width, channels, border));
+}
+
+/* The first pixel of row y, without the border. */
+static uint8_t *row_of(const struct map *map, int64_t y)
+{
+    return map->values + ((y + map->border) * (map->width + 2 * map->border) + map->border) * map->channels;
 }
 
 static int64_t side_after(int64_t side, const struct unroll_convolution *convolution)
@@ -47,8 +51,7 @@ static int64_t side_after(int64_t side, const struct unroll_convolution *convolu
 
 static INLINE float largest_of(__m512 values) { return _mm512_reduce_max_ps(values); }
 
-/* The products of TILE pixels and `vectors` vectors of channels: `total` begins with what `totals` has. `pixels` are
-   the first factors of each, `row_bytes` apart in the rows of the kernel. */
+/* Adds the products of TILE pixels and `vectors` vectors of channels to `total`. `pixels` are the first factors of each, `row_bytes` apart in the rows of the kernel. */
 static INLINE void multiply(const int vectors, int64_t kernel, int64_t groups, int64_t row_bytes,
                             const uint8_t *const *pixels, const int8_t *weights, __m512i total[TILE][4])
 {
@@ -75,7 +78,6 @@ struct tile {
     const uint8_t *pixels[TILE];
     const int8_t *weights;
     const float *scales, *bias, *shortcut;
-    const int32_t *offsets;
     float *outputs, scale;
     int64_t kernel, groups, row_bytes, channels, count;
     int relu;
@@ -88,7 +90,7 @@ static INLINE __m512 write_tile(const int vectors, const struct tile *tile, __m5
     for (int p = 0; p < TILE; p++)
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
-            total[p][v] = _mm512_loadu_si512(tile->offsets + v * LANES);
+            total[p][v] = _mm512_setzero_si512();
     multiply(vectors, tile->kernel, tile->groups, tile->row_bytes, tile->pixels, tile->weights, total);
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) {
@@ -149,7 +151,6 @@ static VNNI float convolve(const struct unroll_convolution *convolution, const s
         tile.weights = weights;
         tile.scales = convolution->scales + panel;
         tile.bias = convolution->bias + panel;
-        tile.offsets = convolution->offsets + panel;
         int64_t x = 0;
         const uint8_t *row = start + first * convolution->stride * row_bytes;
         for (int64_t at = 0; at < count; at += TILE) {
@@ -176,10 +177,11 @@ static VNNI void round_to(struct map *map, const float *numbers, float largest, 
                             int64_t channels)
 {
     const __m512 inverse = _mm512_set1_ps(largest > 1e-30f ? 255.0f / largest : 0.0f);
-    clear(map, height, width, channels, BORDER, 0);
+    resize(map, height, width, channels, BORDER);
+    memset(map->values, 0, (size_t)map_bytes(height, width, channels, BORDER));
     map->scale = largest / 255.0f;
     for (int64_t y = 0; y < height; y++) {
-        uint8_t *row = map->values + ((y + BORDER) * (width + 2 * BORDER) + BORDER) * channels;
+        uint8_t *row = row_of(map, y);
         for (int64_t at = 0; at < width * channels; at += LANES, numbers += LANES) {
             const __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(numbers), inverse));
             _mm_storeu_si128((__m128i *)(void *)(row + at), _mm512_cvtusepi32_epi8(whole));
@@ -187,24 +189,16 @@ static VNNI void round_to(struct map *map, const float *numbers, float largest, 
     }
 }
 
-/* An image (3, height, width) as a map of values around 128; its scale is not finite if a pixel is not. */
-static VNNI void read_image(struct map *map, const float *pixels, int64_t height, int64_t width)
+/* An image (height, width, 3) as a map, its values as they are. */
+static void read_image(struct map *map, const struct unroll_resnet *net, const uint8_t *image)
 {
-    float largest = 0.0f, bad = 0.0f;
-    for (int64_t at = 0; at < 3 * height * width; at++) {
-        const float size = pixels[at] < 0 ? -pixels[at] : pixels[at];
-        largest = size > largest ? size : largest;
-        bad += pixels[at] * 0.0f;
-    }
-    const float inverse = largest > 1e-30f ? 127.0f / largest : 0.0f;
-    clear(map, height, width, 3, STEM_BORDER, 128);
-    map->scale = largest / 127.0f + bad;
-    for (int64_t channel = 0; channel < 3; channel++)
-        for (int64_t y = 0; y < height; y++) {
-            uint8_t *row = map->values + ((y + STEM_BORDER) * (width + 2 * STEM_BORDER) + STEM_BORDER) * 3 + channel;
-            for (int64_t x = 0; x < width; x++)
-                row[3 * x] = (uint8_t)(int32_t)(*pixels++ * inverse + 128.5f);
-        }
+    const int64_t bytes = map_bytes(net->height, net->width, 3, STEM_BORDER);
+    resize(map, net->height, net->width, 3, STEM_BORDER);
+    map->scale = 1.0f;
+    for (int64_t at = 0; at < bytes; at++)
+        map->values[at] = net->zero[at % 3];
+    for (int64_t y = 0; y < net->height; y++)
+        memcpy(row_of(map, y), image + y * net->width * 3, (size_t)net->width * 3);
 }
 
 /* The stem and the pooling after it: the largest of 3 x 3, two apart. `rows` has room for 3 rows of the stem. */
@@ -258,17 +252,18 @@ static struct room room_of(const struct unroll_resnet *net)
     return room;
 }
 
-/* One image (3, height, width) to a grid (height / 32, width / 32, channels): 0 everywhere, and NaN if a number is not finite. */
-static VNNI void read_one(const struct unroll_resnet *net, const float *pixels, float *const *numbers,
+/* One image (height, width, 3) to a grid (height / 32, width / 32, channels), which is NaN if a number on the way is not
+   finite. */
+static VNNI void read_one(const struct unroll_resnet *net, const uint8_t *image, float *const *numbers,
                             uint8_t *const *bytes, float *grid)
 {
     float *kept = numbers[0], *inner = numbers[1];
     struct map input = {.values = bytes[0]}, before = {.values = bytes[1]}, after = {.values = bytes[2]};
-    read_image(&before, pixels, net->height, net->width);
+    read_image(&before, net, image);
     int64_t height = side_after(net->height, &net->stem), width = side_after(net->width, &net->stem);
     int64_t channels = net->stem.outputs;
     float largest = read_stem(&net->stem, &before, inner, kept);
-    float bad = before.scale * 0.0f;
+    float bad = 0.0f;
     height = (height + 1) / 2, width = (width + 1) / 2;
     for (int64_t b = 0; b < net->count; b++) {
         const struct unroll_block *block = &net->blocks[b];
@@ -296,15 +291,15 @@ static VNNI void read_one(const struct unroll_resnet *net, const float *pixels, 
 }
 
 /* See `struct unroll_resnet`. Returns 0, or -1 if there is no memory. */
-EXPORT int unroll_resnet(const struct unroll_resnet *net, const float *pixels, int64_t images, float *grids)
+EXPORT int unroll_resnet(const struct unroll_resnet *net, const uint8_t *images, int64_t count, float *grids)
 {
     const struct room room = room_of(net);
     float *numbers[2] = {malloc((size_t)room.numbers * sizeof(float)), malloc((size_t)room.numbers * sizeof(float))};
     uint8_t *bytes[3] = {malloc((size_t)room.bytes), malloc((size_t)room.bytes), malloc((size_t)room.bytes)};
     const int status = numbers[0] && numbers[1] && bytes[0] && bytes[1] && bytes[2] ? 0 : -1;
     if (!status)
-        for (int64_t image = 0; image < images; image++)
-            read_one(net, pixels + image * 3 * net->height * net->width, numbers, bytes, grids + image * net->grid);
+        for (int64_t image = 0; image < count; image++)
+            read_one(net, images + image * 3 * net->height * net->width, numbers, bytes, grids + image * net->grid);
     for (int at = 0; at < 2; at++)
         free(numbers[at]);
     for (int at = 0; at < 3; at++)
@@ -314,9 +309,9 @@ EXPORT int unroll_resnet(const struct unroll_resnet *net, const float *pixels, i
 
 #else
 
-EXPORT int unroll_resnet(const struct unroll_resnet *net, const float *pixels, int64_t images, float *grids)
+EXPORT int unroll_resnet(const struct unroll_resnet *net, const uint8_t *images, int64_t count, float *grids)
 {
-    return (void)net, (void)pixels, (void)images, (void)grids, -1;
+    return (void)net, (void)images, (void)count, (void)grids, -1;
 }
 
 #endif

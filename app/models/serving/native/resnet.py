@@ -1,8 +1,11 @@
 """A ResNet in 8 bits: all its convolutions of all images in one call."""
 
+from ctypes import c_uint8
+
 import torch
 from torch import Tensor, nn
 
+from app.models.encoders import Normalisation
 from app.models.resnet import Block, ResNet
 from app.models.serving.folded import folded
 from app.models.serving.native.library import BlockFields, ConvolutionFields, ResNetFields, loaded
@@ -10,32 +13,36 @@ from app.models.serving.native.matrix import in_8_bits
 
 _PANEL = 64  # outputs whose weights lie together
 _WHOLE = 16  # channels are filled up with zeros to a multiple of this
-_MIDDLE = 128  # stands for 0 in an image, which has negative numbers
 
 
 class NativeResNet(nn.Module):
-    """`resnet` for processors with AVX-512 VNNI, the batch normalisation folded into its convolutions. Each output of a
-    convolution has its own scale, and each feature map is rounded to 8 bits by its own largest number, so an image
-    does not depend on the others of its batch. Sums are exact, and shortcuts float32."""
+    """A ResNet and the `normalisation` of its pixels, for processors with AVX-512 VNNI. Pixels are read as they are;
+    each output of a convolution has its own scale, and each feature map is rounded to 8 bits by its own largest number,
+    so an image does not depend on the others of its batch. Sums are exact, and shortcuts float32.
 
-    def __init__(self, resnet: ResNet) -> None:
+    Pixels outside the image are 0 after the normalisation, rounded to a whole number before it.
+    """
+
+    def __init__(self, resnet: ResNet, normalisation: Normalisation) -> None:
         super().__init__()
         stages = (resnet.get_submodule(f"layer{stage}") for stage in (1, 2, 3, 4))
         blocks = [block for stage in stages for block in stage.children() if isinstance(block, Block)]
+        weight, bias = folded(resnet.conv1, resnet.bn1)
+        bias = bias - (weight * (normalisation.mean / normalisation.std)).flatten(1).sum(1)
+        self._stem = self._fields(weight / (255 * normalisation.std), bias, resnet.conv1.stride[0])
         self._blocks = (BlockFields * len(blocks))(*map(self._block, blocks))
-        self._stem = self._convolution(resnet.conv1, resnet.bn1, zero=_MIDDLE)
-        last = blocks[-1].bn3 if blocks[-1].bottleneck else blocks[-1].bn2
-        self._channels = last.num_features
+        self._zero = (c_uint8 * 8)(*(255 * normalisation.mean).round().int().flatten().tolist())
+        self._channels = (blocks[-1].bn3 if blocks[-1].bottleneck else blocks[-1].bn2).num_features
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """See `ResNet.forward`. The grid lies channels last; it is NaN where a pixel of its image is not finite."""
-        images, _, height, width = pixels.shape
-        pixels = pixels.float().contiguous()
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (batch, height, width, 3) of uint8 to what `ResNet.forward` gives, channels last."""
+        images = images.contiguous()
+        count, height, width, _ = images.shape
         channels = self._channels + -self._channels % _WHOLE
-        rows, columns = -(-height // 32), -(-width // 32)
-        grid = torch.empty(images, rows, columns, channels)
-        fields = ResNetFields(self._stem, self._blocks, len(self._blocks), height, width, rows * columns * channels)
-        if loaded().unroll_resnet(fields, pixels.data_ptr(), images, grid.data_ptr()):
+        grid = torch.empty(count, -(-height // 32), -(-width // 32), channels)
+        size = grid.shape[1:].numel()
+        fields = ResNetFields(self._stem, self._blocks, len(self._blocks), height, width, size, self._zero)
+        if loaded().unroll_resnet(fields, images.data_ptr(), count, grid.data_ptr()):
             raise MemoryError("there is no memory for a feature map")
         return grid[..., : self._channels].permute(0, 3, 1, 2)
 
@@ -50,19 +57,21 @@ class NativeResNet(nn.Module):
             fields.downsample = self._convolution(*block.downsample)
         return fields
 
-    def _convolution(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d, zero: int = 0) -> ConvolutionFields:
-        """`zero` stands for 0 in what the convolution reads."""
+    def _convolution(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> ConvolutionFields:
         weight, bias = folded(convolution, norm)
-        outputs, inputs, kernel, _ = weight.shape
-        values, scales = in_8_bits(weight.flatten(1))
+        padded = nn.functional.pad(weight, (0, 0, 0, 0, 0, -weight.shape[1] % _WHOLE))
+        return self._fields(padded, bias, convolution.stride[0])
+
+    def _fields(self, weight: Tensor, bias: Tensor, stride: int) -> ConvolutionFields:
+        """weight (outputs, inputs, kernel, kernel)"""
+        outputs, _, kernel, _ = weight.shape
         more = -outputs % _WHOLE
-        more_inputs = 0 if zero else -inputs % _WHOLE
-        values = nn.functional.pad(values.view_as(weight), (0, 0, 0, 0, 0, more_inputs, 0, more))
-        rows = values.permute(0, 2, 3, 1).flatten(2)  # (outputs, kernel, kernel * inputs)
-        groups = nn.functional.pad(rows, (0, -rows.shape[2] % 4)).view(outputs + more, kernel, -1, 4)
-        panels = [panel.flatten() for panel in torch.split(groups.permute(1, 2, 0, 3), _PANEL, 2)]
-        offsets = values.flatten(1).sum(1, dtype=torch.int32) * -zero
-        kept = [torch.cat(panels), *(nn.functional.pad(numbers, (0, more)) for numbers in (scales, bias)), offsets]
+        values, scales = in_8_bits(weight.flatten(1))
+        rows = values.view_as(weight).permute(0, 2, 3, 1).flatten(2)  # (outputs, kernel, kernel * inputs)
+        groups = nn.functional.pad(rows, (0, -rows.shape[2] % 4, 0, 0, 0, more)).view(outputs + more, kernel, -1, 4)
+        panels = torch.split(groups.permute(1, 2, 0, 3), _PANEL, 2)
+        kept = [torch.cat([panel.flatten() for panel in panels])]
+        kept += [nn.functional.pad(numbers, (0, more)) for numbers in (scales, bias)]
         for tensor in kept:  # the fields point to them
             self.register_buffer(f"part{len(list(self.buffers()))}", tensor, persistent=False)
-        return ConvolutionFields(*(tensor.data_ptr() for tensor in kept), kernel, convolution.stride[0], outputs + more)
+        return ConvolutionFields(*(tensor.data_ptr() for tensor in kept), kernel, stride, outputs + more)
