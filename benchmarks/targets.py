@@ -194,7 +194,7 @@ def _hang_ups(service: Service, work: Workload) -> Line:
     found = []
     before = service.counters()["emit_steps"]
     for body in requests.bodies[:HANG_UPS]:
-        tokens = _read_and_hang_up(service.port, requests, body)
+        tokens = _read_and_hang_up(service.port, requests, body, unit)
         after = service.counters()["emit_steps"]
         if tokens is not None:
             found.append(max(0.0, after - before - tokens) / unit)
@@ -204,9 +204,9 @@ def _hang_ups(service: Service, work: Workload) -> Line:
     return at_most(8, what, 1, median(found) if found else None, ".1f", remark)
 
 
-def _read_and_hang_up(port: int, work: Workload, body: bytes) -> int | None:
-    """Read a few tokens of a stream and close the connection; the number of tokens read, None when the stream ended
-    before. An event contains all tokens decoded since the event before."""
+def _read_and_hang_up(port: int, work: Workload, body: bytes, unit: int) -> int | None:
+    """Read some units of a stream and close the connection; the number of tokens read, None when the stream ended
+    before. The tokens of a unit come together: a client that closes in their midst has the rest of them, too."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("POST", work.path, body, {"Content-Type": work.content_type})
     with closing(connection), connection.getresponse() as answer:
@@ -217,7 +217,7 @@ def _read_and_hang_up(port: int, work: Workload, body: bytes) -> int | None:
             elif line.startswith("data: ") and name == "token":
                 told = len(json.loads(line.removeprefix("data: ")).get("tokens", ()))
                 tokens += told
-                if told and tokens >= _READ:
+                if told and tokens >= _READ and tokens % unit == 0:
                     return tokens
             elif name == "result":
                 break

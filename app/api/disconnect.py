@@ -10,28 +10,28 @@ from starlette.types import Receive
 from app.errors import TimedOut
 
 _GRACE_SECONDS = 1.0  # after the deadline, in which the engine may still send a partial answer
-_UNWATCHED_SECONDS = 0.05  # a shorter request ends before its client could gain by hanging up
+UNWATCHED_SECONDS = 0.05  # a shorter request ends before its client could gain by hanging up
 
 
 class UntilDisconnect:
     """`async with` around the work of a request whose body has been read.
 
     The block is cancelled and raises ClientDisconnect when the client disconnects, or TimedOut after `deadline` (on the
-    clock of `time.monotonic`) and a grace period. The client is watched after a moment only: most answers come sooner.
+    clock of `time.monotonic`) and a grace period. The client is watched `after` some seconds.
     """
 
     _watch: asyncio.Task[None] | None = None
 
-    def __init__(self, receive: Receive, deadline: float) -> None:
+    def __init__(self, receive: Receive, deadline: float, *, after: float) -> None:
         self._receive = receive
-        self._deadline = deadline
+        self._deadline, self._after = deadline, after
         self._cause: Exception | None = None
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None
         self._work = task
-        self._timer = asyncio.get_running_loop().call_later(_UNWATCHED_SECONDS, self._begin)
+        self._timer = asyncio.get_running_loop().call_later(self._after, self._begin)
         return self
 
     def _begin(self) -> None:

@@ -114,7 +114,7 @@ class EventStream(Response):
         self._sent_at = loop.time()
         comments = loop.create_task(self._comment(send))
         try:
-            async with UntilDisconnect(receive, self._deadline), aclosing(self._events) as events:
+            async with UntilDisconnect(receive, self._deadline, after=0), aclosing(self._events) as events:
                 pauses = Pauses()
                 async for item in events:
                     await self._send(send, item)

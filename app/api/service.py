@@ -15,7 +15,7 @@ from starlette.responses import Response
 from app.api.access.guard import client_of, count_inputs, owner_of
 from app.api.access.keys import Keys
 from app.api.admission import TICKET, Admission, Ticket
-from app.api.disconnect import UntilDisconnect
+from app.api.disconnect import UNWATCHED_SECONDS, UntilDisconnect
 from app.api.events import EventStream
 from app.api.options import Options
 from app.api.pieces.open_streams import OpenStreams
@@ -184,7 +184,7 @@ class Service:
     def until_disconnect(self, request: Request, terms: Terms) -> UntilDisconnect:
         """The context in which a request is answered. Raises ClientDisconnect and TimedOut."""
         assert terms.deadline is not None
-        return UntilDisconnect(request.receive, terms.deadline)
+        return UntilDisconnect(request.receive, terms.deadline, after=UNWATCHED_SECONDS)
 
     async def prepare(
         self,
