@@ -19,7 +19,7 @@ import click
 
 from app.store.registers import Register
 from training.data import WRITTEN
-from training.enko import read_phrases, read_written
+from training.enko import read_phrases, read_translated, read_written
 from training.registers import REGISTERS, register_of
 
 if TYPE_CHECKING:
@@ -191,7 +191,8 @@ def rewritten_pairs(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str
 @click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
 def main(data: Path) -> None:
     """Write `training/data/registers.tsv.gz`."""
-    pairs = [(pair.source, pair.target) for pair in (*read_phrases(data, "train"), *read_written(data))]
+    everyday = (*read_phrases(data, "train"), *read_written(data), *read_translated(data))
+    pairs = [(pair.source, pair.target) for pair in everyday]
     lines = [f"{english}\t{korean}\n" for english, korean in dict.fromkeys(rewritten_pairs(pairs))]
     with REWRITTEN.open("wb") as file, gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
         packed.write("".join(lines).encode("utf8"))

@@ -18,6 +18,7 @@ WORDINGS_KEPT = (1, 3, 8)
 SHARES = {
     "phrases": 1.5,
     "written": 1.5,
+    "translated": 1.5,
     "rewritten": 0.4,
     "tatoeba": 0.9,
     "lekowan-tatoeba": 0.9,
@@ -54,6 +55,7 @@ SHARES = {
 LATE_SHARES = {
     "phrases": 1.5,
     "written": 1.5,
+    "translated": 1.5,
     "tatoeba": 1.0,
     "lekowan-tatoeba": 1.0,
     "jhe-dev": 1.0,
@@ -84,10 +86,21 @@ def read_written(data: Path) -> list[Pair]:
     return [Pair("written", english, korean) for _, english, korean in (line.split("\t") for line in lines)]
 
 
+def read_translated(data: Path) -> list[Pair]:
+    """English sentences of Tatoeba that were translated for this project: `training/data/tatoeba.tsv.gz`."""
+    return [Pair("translated", *pair) for pair in _pairs_of(written(data, "tatoeba.tsv.gz"))]
+
+
 def read_rewritten(data: Path) -> list[Pair]:
     """Everyday pairs in their other registers, as `training.endings` writes them."""
-    with gzip.open(written(data, "registers.tsv.gz"), "rt", encoding="utf8") as lines:
-        return [Pair("rewritten", english, korean) for english, korean in (line[:-1].split("\t") for line in lines)]
+    return [Pair("rewritten", *pair) for pair in _pairs_of(written(data, "registers.tsv.gz"))]
+
+
+def _pairs_of(file: Path) -> Iterator[tuple[str, str]]:
+    with gzip.open(file, "rt", encoding="utf8") as lines:
+        for line in lines:
+            english, korean = line[:-1].split("\t")
+            yield english, korean
 
 
 def read_general(data: Path, split: Split) -> list[Pair]:
@@ -116,6 +129,7 @@ def read_training_pairs(data: Path) -> list[Pair]:
     for pair in (
         *read_phrases(data, "train"),
         *read_written(data),
+        *read_translated(data),
         *read_rewritten(data),
         *read_general(data, "train"),
         *read_enko(data, "train"),
