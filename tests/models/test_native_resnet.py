@@ -38,7 +38,7 @@ def test_grid_is_near_the_plain_one(
     with torch.inference_mode():
         expected, actual = network(USUAL(given)), NativeResNet(network, USUAL)(given)
     assert actual.shape == expected.shape
-    assert (actual - expected).norm() < 0.03 * expected.norm()
+    assert (actual - expected).norm() < 0.012 * expected.norm()
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.5, 1.0])
@@ -48,7 +48,7 @@ def test_a_grey_image_is_read(mean: float, shade: int) -> None:
     grey, normalisation = torch.full((1, 64, 64, 3), shade, dtype=torch.uint8), Normalisation([mean] * 3, [0.5] * 3)
     with torch.inference_mode():
         expected = network(normalisation(grey))
-    assert (NativeResNet(network, normalisation)(grey) - expected).norm() < 0.03 * expected.norm()
+    assert (NativeResNet(network, normalisation)(grey) - expected).norm() < 0.012 * expected.norm()
 
 
 def test_an_image_in_a_batch_has_the_bits_of_the_same_alone() -> None:
@@ -63,11 +63,43 @@ def test_an_image_in_a_batch_has_the_bits_of_the_same_alone() -> None:
 
 
 def test_a_grid_tells_that_a_number_is_not_finite() -> None:
-    network = randomised(ResNet(ResNetConfig(block="bottleneck", blocks=(1, 1, 1, 1), **THIN)))
+    """Sums overflow in one convolution: to infinity, or to NaN where two infinities cancel out in a shortcut."""
+    for block in ("basic", "bottleneck"):
+        network = randomised(ResNet(ResNetConfig.model_validate({"block": block, "blocks": (1, 1, 1, 1)} | THIN)))
+        with torch.no_grad():
+            network.layer2[0].conv2.weight.fill_(10)  # type: ignore[index, union-attr]
+            network.layer2[0].bn1.bias.fill_(3e38)  # type: ignore[index, union-attr]
+        assert NativeResNet(network, USUAL)(images(2)).isnan().all()
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_refused(bad: float) -> None:
+    network = randomised(ResNet(ResNetConfig(block="basic", blocks=(1, 1, 1, 1), **THIN)))
     with torch.no_grad():
-        network.layer2[0].conv2.weight.fill_(10)  # type: ignore[index, union-attr]
-        network.layer2[0].bn1.bias.fill_(3e38)  # type: ignore[index, union-attr]
-    assert NativeResNet(network, USUAL)(images(2)).isnan().all()
+        network.layer3[0].bn2.bias[1] = bad  # type: ignore[index, union-attr]
+    with pytest.raises(ValueError, match="finite"):
+        NativeResNet(network, USUAL)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [torch.zeros(1, 8, 8, 3), images(1)[..., :1], images(1).permute(0, 3, 1, 2), images(1)[:, :0], images(1)[0]],
+    ids=["float", "grey", "channels first", "empty", "one image"],
+)
+def test_what_is_no_image_is_refused(given: Tensor) -> None:
+    network = NativeResNet(randomised(ResNet(ResNetConfig(block="basic", blocks=(1, 1, 1, 1), **THIN))), USUAL)
+    with pytest.raises(ValueError, match="images must"):
+        network(given)
+
+
+def test_moved_buffers_change_nothing() -> None:
+    network = NativeResNet(randomised(ResNet(ResNetConfig(block="basic", blocks=(1, 1, 1, 1), **THIN))), USUAL)
+    given = images(1)
+    expected = network(given)
+    network.double()
+    kept = [torch.full((100_000,), 7.0) for _ in range(20)]  # where freed weights were
+    assert torch.equal(network(given), expected)
+    assert kept
 
 
 def test_memory_is_that_of_the_weights() -> None:

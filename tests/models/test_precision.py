@@ -14,7 +14,15 @@ from app.models.serving import precision
 from app.models.serving.flat import FlatRecurrent
 from app.models.serving.folded import FoldedConvolution
 from app.models.serving.one_by_one import OneByOne
-from app.models.serving.precision import Capability, Precision, precision_of, prepare, prepare_for_gpu, rounding
+from app.models.serving.precision import (
+    Capability,
+    Precision,
+    image_encoder_of,
+    precision_of,
+    prepare,
+    prepare_for_gpu,
+    rounding,
+)
 from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
 from app.store.image_encoder import ImageEncoder
 from app.store.manifest import Manifest
@@ -198,6 +206,15 @@ def test_a_resnet_is_in_8_bits_where_the_rest_is(draft: Manifest) -> None:
         found = prepare(copy.deepcopy(network), "int8", CPU, able=able)
         assert (words in found) == (draft.image is not None)
         assert found.endswith("native recurrences and linear layers int8")
+
+
+@needs_everything
+@every_packed_draft
+def test_a_resnet_is_not_in_8_bits_where_a_byte_does_not_stand_for_0(draft: Manifest) -> None:
+    network = network_of(draft)
+    if (image := image_encoder_of(network)) is not None:
+        image.normalisation.mean.sub_(1)
+    assert "ResNet int8" not in prepare(network, "int8", CPU, able=ALL)
 
 
 @needs_everything

@@ -156,8 +156,8 @@ def _on_cpu(network: Network, precision: Precision, able: Capability) -> str:
     dtype = torch.bfloat16 if able.bfloat16 and pays else torch.float32
     name = str(dtype).removeprefix("torch.")
     if (image := image_encoder_of(network)) is not None:
-        if precision == "int8" and able.resnet_int8 and image.normalisation.is_usual:
-            image.resnet = NativeResNet(image.resnet, image.normalisation)  # type: ignore[assignment]
+        if precision == "int8" and able.resnet_int8 and (resnet := _in_8_bits(image)) is not None:
+            image.resnet = resnet  # type: ignore[assignment]
             image.normalisation = nn.Identity()  # type: ignore[assignment]
             words.append("ResNet int8 (batch norm folded, one call)")
         else:
@@ -173,6 +173,16 @@ def _on_cpu(network: Network, precision: Precision, able: Capability) -> str:
         words.append(f"encoder LSTM {name} (packed once, without padding)")
     words.append(_pack_rest(network, able, native_type))
     return ", ".join(words)
+
+
+def _in_8_bits(image: ImageEncoder) -> NativeResNet | None:
+    """None if the kernels do not compute it: pixels with an unusual normalisation, or weights that are not finite."""
+    if not image.normalisation.is_usual:
+        return None
+    try:
+        return NativeResNet(image.resnet, image.normalisation)
+    except ValueError:
+        return None
 
 
 def _is_usual_lstm(recurrent: Recurrent) -> bool:

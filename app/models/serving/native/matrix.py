@@ -30,7 +30,7 @@ def columns(values: Tensor, gates: int, lanes: int) -> Tensor:
 
 _TYPES = (torch.float16, torch.float32, torch.bfloat16, torch.int8)  # in the order of `enum type`
 _WHOLE = 16  # 8-bit weights have a depth that is a multiple of this
-_DEEPEST = 65536  # for 8 bits: sums of more products may not fit int32, and such weights are float32
+DEEPEST = 65536  # for 8 bits: sums of more products may not fit int32, and such weights are float32
 
 
 def grouped(panels: Tensor, size: int, whole: int) -> Tensor:
@@ -63,7 +63,7 @@ class Matrix:
             raise RuntimeError("there is no bfloat16 kernel for this processor")
         if weight.dim() != 2 or weight.shape[0] % gates or not weight.numel():
             raise ValueError(f"weight {tuple(weight.shape)} cannot be split into {gates} gates")
-        if weight.shape[1] > _DEEPEST and dtype == torch.int8:
+        if weight.shape[1] > DEEPEST and dtype == torch.int8:
             dtype = torch.float32
         self.level, lanes = chosen, chosen.lanes
         self.depth = weight.shape[1]

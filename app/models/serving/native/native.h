@@ -1,4 +1,4 @@
-/* What kernels.c and unit.c share: the structures that Python fills in, and the kernels for any instruction set. */
+/* What the kernels share: the structures that Python fills in, and the kernels for any instruction set. */
 
 #ifndef UNROLL_NATIVE_H
 #define UNROLL_NATIVE_H
@@ -76,8 +76,8 @@ struct unroll_draws {
     int64_t count, size;
 };
 
-/* A convolution in 8 bits; batch normalisation is folded into it. `outputs` is a multiple of 16, and so is the number of
-   inputs but for the stem, which has 3. Weights lie in panels of 64 outputs, or of the last ones: a panel has
+/* A convolution in 8 bits; batch normalisation is folded into it. `outputs` is a multiple of 16, and so is the number
+   of inputs but for the stem, which has 3. Weights lie in panels of 64 outputs, or of the last ones: a panel has
    `kernel` x groups x outputs x 4 weights. A group is of 4 weights side by side in a row of the kernel, pixel by pixel
    and input by input, the last filled up with zeros. `scales` is the value of 1 in each output. */
 struct unroll_convolution {
@@ -98,7 +98,7 @@ struct unroll_resnet {
     struct unroll_convolution stem;
     const struct unroll_block *blocks;
     int64_t count, height, width, grid;
-    uint8_t zero[8];
+    uint8_t zero[8]; /* of red, green and blue; the rest is unused */
 };
 
 /* One row in one step. `factors` is its hidden state in the type of the sums. */

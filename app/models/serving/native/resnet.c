@@ -1,8 +1,11 @@
 /* A residual network in 8 bits for x86-64 with AVX-512 VNNI: all its convolutions in one call, image by image.
 
    A map is what a convolution reads: bytes without a sign, pixel by pixel and in a pixel channel by channel, with a
-   border around it that stands for zeros. So the pixels that a row of a kernel meets lie side by side, and a convolution of 3 x 3 is
-   a sum of three products of rows. Each map is rounded by its own largest number. Shortcuts are float32. */
+   border around it that stands for zeros. So the pixels that a row of a kernel meets lie side by side, and a
+   convolution of 3 x 3 is a sum of three products of rows. Each map is rounded by its own largest number. Shortcuts are
+   float32. */
+
+#include <math.h>
 
 #include "native.h"
 
@@ -13,12 +16,12 @@
 #define INLINE inline __attribute__((always_inline)) VNNI
 
 enum {
-    TILE = 6,    /* pixels whose sums stay in registers, times 4 vectors of channels */
-    LANES = 16,  /* channels of a vector */
-    PANEL = 64,  /* channels whose weights lie together */
-    BORDER = 1,  /* pixels around a map */
+    TILE = 6,        /* pixels whose sums stay in registers, times 4 vectors of channels */
+    LANES = 16,      /* channels of a vector */
+    PANEL = 64,      /* channels whose weights lie together */
+    BORDER = 1,      /* pixels around a map */
     STEM_BORDER = 3, /* around the image, whose kernel is 7 x 7 */
-    SLACK = 64,  /* bytes after a map, since factors are read in groups of 4 */
+    SLACK = 64,      /* bytes after a map: factors are read in groups of 4, so up to 3 beyond it */
 };
 
 /* Values of 0 to 255, each `scale`, in (height + 2 border) x (width + 2 border) pixels. */
@@ -49,9 +52,8 @@ static int64_t side_after(int64_t side, const struct unroll_convolution *convolu
     return (side + 2 * (convolution->kernel / 2) - convolution->kernel) / convolution->stride + 1;
 }
 
-static INLINE float largest_of(__m512 values) { return _mm512_reduce_max_ps(values); }
-
-/* Adds the products of TILE pixels and `vectors` vectors of channels to `total`. `pixels` are the first factors of each, `row_bytes` apart in the rows of the kernel. */
+/* Adds the products of TILE pixels and `vectors` vectors of channels to `total`. `pixels` are the first factors of each,
+   `row_bytes` apart in the rows of the kernel. */
 static INLINE void multiply(const int vectors, int64_t kernel, int64_t groups, int64_t row_bytes,
                             const uint8_t *const *pixels, const int8_t *weights, __m512i total[TILE][4])
 {
@@ -73,7 +75,7 @@ static INLINE void multiply(const int vectors, int64_t kernel, int64_t groups, i
         }
 }
 
-/* What a tile of a convolution writes: `count` pixels of `outputs`, which has `channels` numbers for each. */
+/* A tile of a convolution: what it reads, and `count` pixels of `outputs`, which has `channels` numbers for each. */
 struct tile {
     const uint8_t *pixels[TILE];
     const int8_t *weights;
@@ -83,8 +85,10 @@ struct tile {
     int relu;
 };
 
+/* `most` is the largest number so far in each lane. NaN stays NaN in `outputs`, and becomes infinity in `most`. */
 static INLINE __m512 write_tile(const int vectors, const struct tile *tile, __m512 most)
 {
+    const __m512 zero = _mm512_setzero_ps(), infinity = _mm512_set1_ps(INFINITY);
     __m512i total[TILE][4];
 #pragma GCC unroll 6
     for (int p = 0; p < TILE; p++)
@@ -105,8 +109,9 @@ static INLINE __m512 write_tile(const int vectors, const struct tile *tile, __m5
             if (tile->shortcut)
                 found = _mm512_add_ps(found, _mm512_loadu_ps(tile->shortcut + at));
             if (tile->relu)
-                found = _mm512_max_ps(found, _mm512_setzero_ps());
+                found = _mm512_max_ps(zero, found); /* of NaN and a number the second */
             most = _mm512_max_ps(found, most);
+            most = _mm512_mask_mov_ps(most, _mm512_cmp_ps_mask(found, found, _CMP_UNORD_Q), infinity);
             _mm512_storeu_ps(tile->outputs + at, found);
         }
     }
@@ -130,8 +135,8 @@ static VNNI __attribute__((noinline)) __m512 write_tile_4(const struct tile *til
     return write_tile(4, tile, most);
 }
 
-/* The rows of a convolution from `first` on, without a border: (rows, width, channels). `shortcut` is added, if there is
-   one; it may be `outputs`. Returns the largest number, or 0 if none is larger. */
+/* The rows of a convolution from `first` on, without a border: (rows, width, channels). `shortcut` is added, if there
+   is one; it may be `outputs`. Returns the largest number, or 0 if none is larger. */
 static VNNI float convolve(const struct unroll_convolution *convolution, const struct map *map, int64_t first,
                              int64_t rows, int relu, const float *shortcut, float *outputs)
 {
@@ -145,7 +150,13 @@ static VNNI float convolve(const struct unroll_convolution *convolution, const s
     const int8_t *weights = convolution->weights;
     __m512 most = _mm512_setzero_ps();
     struct tile tile = {
-        .scale = map->scale, .kernel = kernel, .groups = groups, .row_bytes = row_bytes, .channels = channels, .relu = relu};
+        .scale = map->scale,
+        .kernel = kernel,
+        .groups = groups,
+        .row_bytes = row_bytes,
+        .channels = channels,
+        .relu = relu,
+    };
     for (int64_t panel = 0; panel < channels; panel += PANEL) {
         const int64_t wide = channels - panel < PANEL ? channels - panel : PANEL;
         tile.weights = weights;
@@ -156,10 +167,11 @@ static VNNI float convolve(const struct unroll_convolution *convolution, const s
         for (int64_t at = 0; at < count; at += TILE) {
             tile.count = count - at < TILE ? count - at : TILE;
             for (int p = 0; p < TILE; p++) {
-                if (p < tile.count)
-                    tile.pixels[p] = row + x * step;
-                else
+                if (p >= tile.count) {
                     tile.pixels[p] = tile.pixels[0];
+                    continue;
+                }
+                tile.pixels[p] = row + x * step;
                 if (++x == width)
                     x = 0, row += convolution->stride * row_bytes;
             }
@@ -169,7 +181,7 @@ static VNNI float convolve(const struct unroll_convolution *convolution, const s
         }
         weights += kernel * groups * wide * 4;
     }
-    return largest_of(most);
+    return _mm512_reduce_max_ps(most);
 }
 
 /* Numbers that are not negative as a map, the largest as 255. */
@@ -195,8 +207,9 @@ static void read_image(struct map *map, const struct unroll_resnet *net, const u
     const int64_t bytes = map_bytes(net->height, net->width, 3, STEM_BORDER);
     resize(map, net->height, net->width, 3, STEM_BORDER);
     map->scale = 1.0f;
-    for (int64_t at = 0; at < bytes; at++)
-        map->values[at] = net->zero[at % 3];
+    memcpy(map->values, net->zero, 3);
+    for (int64_t done = 3; done < bytes; done *= 2)
+        memcpy(map->values + done, map->values, (size_t)(done < bytes - done ? done : bytes - done));
     for (int64_t y = 0; y < net->height; y++)
         memcpy(row_of(map, y), image + y * net->width * 3, (size_t)net->width * 3);
 }
@@ -240,7 +253,10 @@ static void need(struct room *room, int64_t height, int64_t width, int64_t chann
 static struct room room_of(const struct unroll_resnet *net)
 {
     int64_t height = side_after(net->height, &net->stem), width = side_after(net->width, &net->stem);
-    struct room room = {.bytes = map_bytes(net->height, net->width, 3, STEM_BORDER), .numbers = 3 * width * net->stem.outputs};
+    struct room room = {
+        .bytes = map_bytes(net->height, net->width, 3, STEM_BORDER),
+        .numbers = 3 * width * net->stem.outputs,
+    };
     height = (height + 1) / 2, width = (width + 1) / 2;
     need(&room, height, width, net->stem.outputs);
     for (int64_t b = 0; b < net->count; b++)
@@ -252,8 +268,8 @@ static struct room room_of(const struct unroll_resnet *net)
     return room;
 }
 
-/* One image (height, width, 3) to a grid (height / 32, width / 32, channels), which is NaN if a number on the way is not
-   finite. */
+/* One image (height, width, 3) to a grid: a side is a 32nd of the image's, rounded up, and channels are a multiple of
+   16. It is NaN if a number on the way is not finite. */
 static VNNI void read_one(const struct unroll_resnet *net, const uint8_t *image, float *const *numbers,
                             uint8_t *const *bytes, float *grid)
 {
@@ -286,11 +302,12 @@ static VNNI void read_one(const struct unroll_resnet *net, const uint8_t *image,
             read = next;
         }
     }
+    bad += largest * 0.0f;
     for (int64_t at = 0; at < height * width * channels; at++)
         grid[at] = kept[at] + bad;
 }
 
-/* See `struct unroll_resnet`. Returns 0, or -1 if there is no memory. */
+/* Grids of `count` images, see `struct unroll_resnet`. Returns 0, or -1 if there is no memory. */
 EXPORT int unroll_resnet(const struct unroll_resnet *net, const uint8_t *images, int64_t count, float *grids)
 {
     const struct room room = room_of(net);
