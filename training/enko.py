@@ -19,7 +19,7 @@ SHARES = {
     "phrases": 1.5,
     "written": 1.5,
     "translated": 1.5,
-    "rewritten": 0.4,
+    "rewritten": 0.2,
     "tatoeba": 0.9,
     "lekowan-tatoeba": 0.9,
     "jhe-dev": 0.9,

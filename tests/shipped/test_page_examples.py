@@ -47,7 +47,7 @@ TRANSLATIONS = {
     "Do you want to save the changes before closing?": "닫기 전에 변경 사항을 저장하시겠습니까?",
     "I miss you.": "보고 싶어요.",
     "Where is the bathroom?": "화장실이 어디예요?",
-    "The train leaves at seven.": "기차가 일곱 시에 출발해요.",
+    "The train leaves at seven.": "기차는 일곱 시에 떠나요.",
     "Open file": "파일 열기",
 }
 NEXT = {

@@ -112,10 +112,12 @@ def _write_written(folder: Path) -> None:
     folder.mkdir()
     pairs = [f"{english} once more\t{korean}\n" for english, korean in SAID]
     folder.joinpath("phrases.tsv").write_text("".join(f"speech\t{pair}" for pair in pairs), encoding="utf8")
-    _write(folder / "registers.tsv.gz", (pair.strip() for pair in pairs))
+    for name in ("registers.tsv.gz", "tatoeba.tsv.gz"):
+        _write(folder / name, (pair.strip() for pair in pairs))
     for language, words in (("en", WORDS), ("ko", KOREAN)):
-        rated = (f"{degree}\t{text}\n" for label, degree in ((0, -3), (1, 2)) for text in words[label])
-        folder.joinpath(f"sentiment_{language}.tsv").write_text("".join(rated), encoding="utf8")
+        rated = "".join(f"{degree}\t{text}\n" for label, degree in ((0, -3), (1, 2)) for text in words[label])
+        for name in ("sentiment", "opinions"):
+            folder.joinpath(f"{name}_{language}.tsv").write_text(rated, encoding="utf8")
     folder.joinpath("common_en.txt").write_text("The sky is blue.\nFire is hot.\n", encoding="utf8")
 
 
