@@ -17,7 +17,7 @@ class UntilDisconnect:
     """`async with` around the work of a request whose body has been read.
 
     The block is cancelled and raises ClientDisconnect when the client disconnects, or TimedOut after `deadline` (on the
-    clock of `time.monotonic`) and a grace period. The client is watched `after` some seconds.
+    clock of `time.monotonic`) and a grace period. The client is watched from `after` seconds on.
     """
 
     _watch: asyncio.Task[None] | None = None

@@ -215,7 +215,7 @@ class Normalisation(nn.Module):
 
     @property
     def is_usual(self) -> bool:
-        """Whether a pixel that is 0 afterwards was one from 0 to 255."""
+        """Whether a value from 0 to 255 becomes 0: what lies around an image then is a pixel, too."""
         return bool(((self.mean >= 0) & (self.mean <= 1)).all())
 
     def forward(self, images: Tensor) -> Tensor:
